@@ -1,0 +1,394 @@
+"""The funnel: where people drop out on the way through given steps, and who they are.
+
+The rule built here is the default one: steps in order with other events allowed between, any entry, one
+window from step 1, inclusive; the fold is :mod:`queries.kernels.funnel`. Other rules have their options and
+their place in the request, and are refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from queries import ranges
+from queries.expression import compile_condition, compile_value, quote_literal
+from queries.funnel_table import LAYOUT, VALUE_COLUMN, FunnelTable
+from queries.kernels import funnel as kernel
+from queries.question import Columns, Data, Note, QuestionError, Result, Scope
+from queries.steps import Step, parse_step
+from queries.suggest import hint
+
+Ints = NDArray[np.int64]
+
+MOST_STEPS = 30
+DAY = 86_400_000
+
+TIES = {
+    "fine": "e.fine",
+    "sequence": "coalesce(e.sequence, -9223372036854775807) AS sequence",
+    "place": "e.place",
+}
+"""What orders a person's events of equal time, most significant first; a missing sequence comes first."""
+
+_LATER: tuple[tuple[str, str], ...] = (
+    ("step_window", "--step-window"),
+    ("order", "--order"),
+    ("entry", "--entry"),
+    ("ties", "--ties"),
+    ("tolerance", "--tolerance"),
+    ("exclude", "--exclude"),
+    ("exclusion", "--exclusion"),
+    ("hold", "--hold"),
+    ("optional", "--optional"),
+    ("range", "--range"),
+    ("at", "--at"),
+    ("trend", "--trend"),
+    ("since", "--since"),
+    ("mature", "--mature"),
+    ("peer", "--as"),
+)
+"""Fields whose value is kept at its default until the rule behind it is built, with their options."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelRequest:
+    """A funnel, whole: validated when made, so that a request that exists can be asked.
+
+    Raises :class:`QuestionError` for impossible steps and for rules not built yet.
+    """
+
+    steps: tuple[Step, ...]
+    window: int | None = 7 * DAY
+    """Milliseconds from step 1, inclusive; None for no limit."""
+    scope: Scope = Scope()
+    step_window: tuple[str, ...] = ()
+    order: str = "ordered"
+    entry: str = "any"
+    ties: str = "order"
+    tolerance: str | None = None
+    exclude: tuple[str, ...] = ()
+    exclusion: str = "drop"
+    hold: str | None = None
+    optional: tuple[int, ...] = ()
+    range: str = "entry"
+    at: str = "first"
+    trend: str | None = None
+    since: str | None = None
+    mature: bool = False
+    peer: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise QuestionError("a funnel needs a step", "add --step EVENT, once for each step")
+        if len(self.steps) > MOST_STEPS:
+            raise QuestionError(f"{len(self.steps)} steps; at most {MOST_STEPS} can be asked at once")
+        defaults = {field.name: field.default for field in fields(self)}
+        for name, option in _LATER:
+            value = getattr(self, name)
+            if value != defaults[name]:
+                shown = "" if value is True else f" {value[0] if isinstance(value, tuple) else value}"
+                raise QuestionError(
+                    f"{option}{shown} is a rule this version does not have yet",
+                    "it answers: ordered steps, any entry, one window from step 1, ties in order",
+                )
+
+    def arguments(self) -> list[str]:
+        """The equivalent command line after ``workbench``."""
+        out = ["funnel"]
+        for step in self.steps:
+            out += ["--step", str(step)]
+        if self.window != 7 * DAY:
+            out += ["--window", ranges.format_duration(self.window)]
+        return out + self.scope.arguments()
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything that defines the funnel, as JSON carries it: durations and steps as they are written."""
+        return {
+            "steps": [str(step) for step in self.steps],
+            "window": ranges.format_duration(self.window),
+            "order": self.order,
+            "entry": self.entry,
+            "ties": self.ties,
+            "range": self.range,
+            "at": self.at,
+            **self.scope.to_dict(),
+        }
+
+
+def request(steps: Sequence[str], window: str, scope: Scope, **rules: object) -> FunnelRequest:
+    """A request from texts as people write them; ``rules`` are the request's other fields."""
+    return FunnelRequest(
+        steps=tuple(parse_step(step) for step in steps),
+        window=ranges.parse_duration(window),
+        scope=scope,
+        **rules,  # type: ignore[arg-type]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The request against the data at hand: SQL, range in UTC ms, names of the breakdown's values."""
+
+    request: FunnelRequest
+    range: ranges.Range
+    as_of: int
+    where: str | None
+    select: str
+    breakdown: str | None
+    """The statement that numbers the breakdown's values, if one was asked."""
+    statements: tuple[str, ...]
+
+
+def answer(request: FunnelRequest, data: Data) -> Result:
+    """Asks the funnel: select the matching events, fold them per person, sum up."""
+    survey = data.survey()
+    plan = _plan(request, data, survey.as_of)
+    values: list[str] = []
+    if plan.breakdown is not None:
+        data.progress(None, "values of the breakdown")
+        data.remember("breakdown_values", plan.breakdown)
+        values = [str(row[0]) for row in data.fetch("SELECT value FROM breakdown_values ORDER BY code")]
+    data.progress(None, "events of the funnel")
+    folded, seen = _fold(plan, data)
+    data.progress(None, "counting")
+    rows_in_scope, people_in_scope = _scope_counts(plan, data)
+    table = FunnelTable(tuple(str(step) for step in request.steps), folded, values, request.scope.top)
+    zone = ranges.zone(data.timezone)
+    return Result(
+        report="funnel",
+        request=request,
+        rows=table.rows(),
+        totals=table.totals(),
+        notes=(*survey.notes, *_never_seen(request, data, seen, survey.people), *table.notes()),
+        meta={
+            "as_of": None if survey.as_of is None else ranges.iso(survey.as_of, zone),
+            "timezone": data.timezone,
+            "from": None if plan.range.start is None else ranges.iso(plan.range.start, zone),
+            "to": None if plan.range.end is None else ranges.iso(plan.range.end, zone),
+            "rows_in_scope": rows_in_scope,
+            "users": people_in_scope,
+            "source": list(survey.sources),
+        },
+        layout=LAYOUT if request.scope.by is None else (VALUE_COLUMN, *LAYOUT),
+        rule=_rule(request),
+        people=table,
+        sql=plan.statements,
+    )
+
+
+def statements(request: FunnelRequest, data: Data) -> tuple[str, ...]:
+    """The SQL the funnel asks, in order, without asking it."""
+    return _plan(request, data, data.survey().as_of).statements
+
+
+# --- select -----------------------------------------------------------------------------------------------
+
+
+def _plan(request: FunnelRequest, data: Data, as_of: int | None) -> _Plan:
+    scope, schema = request.scope, data.schema
+    within = ranges.resolve(scope.since, scope.until, scope.last, as_of, ranges.zone(data.timezone))
+    where = None
+    if scope.where is not None:
+        where = compile_condition(scope.where, schema, timezone=data.timezone).sql
+    matches = [_matches(step, data) for step in request.steps]
+    limits = _limits(within, request.window, where)
+    columns = ["e.person", "e.ts", _mask(matches) + " AS steps"]
+    if scope.by is not None or _share_events(request.steps):
+        columns += [sql for name, sql in TIES.items() if name == "place" or name in schema.columns]
+    source, breakdown = "events e", None
+    if scope.by is not None:
+        value = compile_value(scope.by, schema).sql
+        first_step = " AND ".join([f"({matches[0]})", *_limits(within, 0, where)])
+        breakdown = (
+            "SELECT row_number() OVER (ORDER BY value) - 1 AS code, value\n"
+            f"FROM (SELECT DISTINCT CAST({value} AS VARCHAR) AS value FROM events WHERE {first_step})\n"
+            "WHERE value IS NOT NULL"
+        )
+        columns.append("coalesce(b.code, -1) AS value")
+        source = f"events e\nLEFT JOIN breakdown_values b ON b.value = CAST({value} AS VARCHAR)"
+    filters = "\n  AND ".join(["(" + " OR ".join(f"({match})" for match in matches) + ")", *limits])
+    select = "SELECT " + ", ".join(columns) + f"\nFROM {source}\nWHERE {filters}"
+    shown = [] if breakdown is None else [f"CREATE TEMP TABLE breakdown_values AS\n{breakdown}"]
+    return _Plan(
+        request=request,
+        range=within,
+        as_of=0 if as_of is None else as_of,
+        where=where,
+        select=select,
+        breakdown=breakdown,
+        statements=(*shown, select),
+    )
+
+
+def _share_events(steps: Sequence[Step]) -> bool:
+    """Whether one event may match two steps: only then, or for a breakdown, the export's order counts."""
+    names = [name for step in steps for name in step.events]
+    return len(set(names)) < len(names)
+
+
+def _matches(step: Step, data: Data) -> str:
+    names = " OR ".join(f"event = {quote_literal(name)}" for name in step.events)
+    if step.condition is None:
+        return names
+    condition = compile_condition(step.condition, data.schema, timezone=data.timezone).sql
+    return f"({names}) AND ({condition})"
+
+
+def _mask(matches: Sequence[str]) -> str:
+    """One integer an event: bit k−1 for step k, as a sum, which every engine has."""
+    parts = [f"CASE WHEN {match} THEN {1 << place} ELSE 0 END" for place, match in enumerate(matches)]
+    return "\n  + ".join(parts)
+
+
+def _limits(within: ranges.Range, window: int | None, where: str | None) -> list[str]:
+    """Conditions on time and the scope's filter: later steps may fall a window after the range."""
+    limits: list[str] = []
+    if within.start is not None:
+        limits.append(f"ts >= {within.start}")
+    if within.end is not None and window is not None:
+        limits.append(f"ts < {within.end + window}")
+    if where is not None:
+        limits.append(f"({where})")
+    return limits
+
+
+def _scope_counts(plan: _Plan, data: Data) -> tuple[int, int]:
+    """Events and people inside the range and the filter."""
+    limits = _limits(plan.range, 0, plan.where)
+    if not limits:
+        survey = data.survey()
+        return survey.rows, survey.people
+    found = data.fetch(
+        "SELECT count(*), count(DISTINCT person) FROM events WHERE " + " AND ".join(limits)
+    )
+    return int(str(found[0][0])), int(str(found[0][1]))
+
+
+# --- fold -------------------------------------------------------------------------------------------------
+
+
+def _fold(plan: _Plan, data: Data) -> tuple[kernel.Folded, int]:
+    """The fold over all matching events, and the bits of the steps any event matched.
+
+    They are taken in any order while they fit the budget; past it they are read ordered by person (the
+    engine sorts on disk) and folded piece by piece.
+    """
+    rule = kernel.Rule(
+        steps=len(plan.request.steps),
+        window=plan.request.window,
+        as_of=plan.as_of,
+        entry_from=plan.range.start,
+        entry_to=plan.range.end,
+    )
+    batches: list[kernel.Events] = []
+    held = 0
+    for batch in data.stream(plan.select):
+        batches.append(_events(batch))
+        held += len(batches[-1].ts)
+        if held > data.row_budget:
+            break
+    else:
+        events = _together(batches)
+        return kernel.fold(events, rule, threads=data.threads), _seen(events)
+    del batches
+    parts: list[kernel.Folded] = []
+    seen = 0
+    for events in _whole_people(data, plan.select + "\nORDER BY e.person"):
+        parts.append(kernel.fold(events, rule, threads=data.threads))
+        seen |= _seen(events)
+    return kernel.merge(parts, rule.steps), seen
+
+
+def _whole_people(data: Data, sql: str) -> Iterator[kernel.Events]:
+    """Batches of a query ordered by person, recut so that no person is in two."""
+    rest: list[kernel.Events] = []
+    for batch in data.stream(sql):
+        events = _events(batch)
+        last = int(np.searchsorted(events.person, events.person[-1], side="left"))
+        if last:
+            yield _together([*rest, _part(events, slice(0, last))])
+            rest = []
+        elif rest and rest[-1].person[-1] != events.person[0]:
+            yield _together(rest)
+            rest = []
+        rest.append(_part(events, slice(last, None)))
+    if rest:
+        yield _together(rest)
+
+
+def _part(events: kernel.Events, rows: slice) -> kernel.Events:
+    return kernel.Events(
+        events.person[rows],
+        events.ts[rows],
+        events.steps[rows],
+        tuple(column[rows] for column in events.ties),
+        None if events.value is None else events.value[rows],
+    )
+
+
+def _seen(events: kernel.Events) -> int:
+    """The bits of all steps that some event matched."""
+    return int(np.bitwise_or.reduce(events.steps)) if len(events.steps) else 0
+
+
+def _events(batch: Columns) -> kernel.Events:
+    columns = {name: np.asarray(column).astype(np.int64, copy=False) for name, column in batch.items()}
+    return kernel.Events(
+        columns["person"],
+        columns["ts"],
+        columns["steps"],
+        tuple(columns[name] for name in TIES if name in columns),
+        columns.get("value"),
+    )
+
+
+def _together(batches: Sequence[kernel.Events]) -> kernel.Events:
+    if not batches:
+        none = np.empty(0, np.int64)
+        return kernel.Events(none, none, none)
+    return kernel.Events(
+        np.concatenate([batch.person for batch in batches]),
+        np.concatenate([batch.ts for batch in batches]),
+        np.concatenate([batch.steps for batch in batches]),
+        tuple(np.concatenate(columns) for columns in zip(*(batch.ties for batch in batches), strict=True)),
+        None
+        if batches[0].value is None
+        else np.concatenate([batch.value for batch in batches if batch.value is not None]),
+    )
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def _never_seen(request: FunnelRequest, data: Data, seen: int, people: int) -> list[Note]:
+    """Names the steps that no event matched, and what they may have been meant to be."""
+    missing = [place for place in range(len(request.steps)) if not seen >> place & 1]
+    if not missing or not people:
+        return []
+    known = [str(row[0]) for row in data.fetch("SELECT DISTINCT event FROM events")]
+    notes = []
+    for place in missing:
+        unknown = [name for name in request.steps[place].events if name not in known]
+        text = f"step {place + 1}, {request.steps[place]}, matches no event in the range"
+        if unknown:
+            near = hint(unknown[0], known)
+            text = f"no event is named {unknown[0]!r} (step {place + 1})" + (f"; {near}" if near else "")
+        notes.append(Note("step-never-seen", text, "warning", 0))
+    return notes
+
+
+def _rule(request: FunnelRequest) -> str:
+    """The rule in words, as it stands under every answer."""
+    window = (
+        "no window"
+        if request.window is None
+        else f"within {ranges.format_duration(request.window)} of step 1, inclusive"
+    )
+    unit = {"user": "people", "raw": "raw ids"}.get(request.scope.unit, request.scope.unit)
+    return (
+        f"{unit}; steps in order, other events between allowed; {window}; any step 1 in range may start; "
+        "equal times count as in order"
+    )

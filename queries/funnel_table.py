@@ -1,0 +1,248 @@
+"""From the fold's result to the funnel's table: rows with their rates and times, totals, people behind cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from queries import statistics
+from queries.kernels.funnel import Folded
+from queries.question import Cell, Note, QuestionError, Row, Shown
+from queries.suggest import hint
+
+Ints = NDArray[np.int64]
+
+NONE = "(none)"
+OTHER = "(other)"
+"""How a cell's ``@VALUE`` names people without a value, and those of the values past the top."""
+
+VALUE_COLUMN = Shown("breakdown", "value")
+LAYOUT = (
+    Shown("step", "#", "integer"),
+    Shown("event", "step"),
+    Shown("users", "n", "integer"),
+    Shown("rate_from_first", "of step 1", "rate"),
+    Shown("ci_from_first_low", "95 %", "interval", high="ci_from_first_high"),
+    Shown("rate_from_previous", "of step before", "rate"),
+    Shown("ci_from_previous_low", "95 %", "interval", high="ci_from_previous_high"),
+    Shown("dropped", "dropped here", "integer"),
+    Shown("open", "open", "integer"),
+    Shown("seconds_from_previous_median", "median from step before", "seconds"),
+    Shown("seconds_from_entry_median", "median from step 1", "seconds"),
+)
+
+HISTOGRAM_BINS = 20
+_NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The people of one row of the breakdown, as places in the fold's result."""
+
+    value: str | None
+    places: Ints
+    is_total: bool = False
+    is_other: bool = False
+
+
+class FunnelTable:
+    """The funnel's rows, totals and notes, and the way back from a cell to its people.
+
+    ``values`` are the breakdown's values in the order of their codes; the ``top`` of them by people at step 1
+    (equal ones by name) get rows, the rest is Other, people without a value are a row of their own.
+    """
+
+    def __init__(self, steps: Sequence[str], folded: Folded, values: Sequence[str], top: int) -> None:
+        self._steps = steps
+        self._folded = folded
+        self._values = values
+        self._groups = list(self._split(top))
+
+    def _split(self, top: int) -> Iterator[_Group]:
+        code = self._folded.value
+        yield _Group(None, np.arange(len(code)), is_total=True)
+        if not self._values:
+            return
+        sizes = np.bincount(code[code >= 0], minlength=len(self._values))
+        ranked = sorted((-int(size), self._values[place], place) for place, size in enumerate(sizes) if size)
+        for _, value, place in ranked[:top]:
+            yield _Group(value, np.flatnonzero(code == place))
+        if len(ranked) > top:
+            rest = np.zeros(len(self._values) + 1, bool)
+            rest[[place for _, _, place in ranked[top:]]] = True
+            yield _Group(None, np.flatnonzero(rest[code]), is_other=True)
+        none = np.flatnonzero(code < 0)
+        if len(none):
+            yield _Group(None, none)
+
+    def rows(self) -> list[Row]:
+        """One row a step and group, the total first."""
+        return [row for group in self._groups for row in self._group_rows(group)]
+
+    def _group_rows(self, group: _Group) -> Iterator[Row]:
+        level = self._folded.level[group.places]
+        is_open = self._folded.open[group.places]
+        counts = [int((level >= step).sum()) for step in range(1, len(self._steps) + 2)]
+        for step, event in enumerate(self._steps, start=1):
+            n = counts[step - 1]
+            still_open = int((is_open & (level == step)).sum())
+            yield {
+                "step": step,
+                "event": event,
+                "breakdown": group.value,
+                "period": None,
+                "cohort": None,
+                "is_total": group.is_total,
+                "is_other": group.is_other,
+                "users": n,
+                **_rate("from_first", n, counts[0]),
+                **_rate("from_previous", n, counts[step - 2] if step > 1 else 0),
+                "dropped": n - counts[step] - still_open if step < len(self._steps) else 0,
+                "open": still_open,
+                "skipped": 0,
+                **self._times(group, step),
+            }
+
+    def _times(self, group: _Group, step: int) -> dict[str, object]:
+        """Exact quantiles of the counted attempts that reached the step, in seconds."""
+        there = group.places[self._folded.level[group.places] >= step]
+        reached = self._folded.reached[:, there]
+        entry = np.sort(reached[step - 1] - reached[0])
+        previous = np.sort(reached[step - 1] - reached[max(step - 2, 0)])
+        blank = step == 1
+        return {
+            "seconds_from_entry_median": None if blank else statistics.quantile_seconds(entry, 1, 2),
+            "seconds_from_entry_p25": None if blank else statistics.quantile_seconds(entry, 1, 4),
+            "seconds_from_entry_p75": None if blank else statistics.quantile_seconds(entry, 3, 4),
+            "seconds_from_entry_p90": None if blank else statistics.quantile_seconds(entry, 9, 10),
+            "seconds_from_previous_median": None if blank else statistics.quantile_seconds(previous, 1, 2),
+        }
+
+    def totals(self) -> dict[str, object]:
+        """People who entered and converted, the rate with its interval, the time to convert."""
+        entered = len(self._folded.level)
+        done = self._folded.level == len(self._steps)
+        converted = int(done.sum())
+        interval = statistics.wilson(converted, entered)
+        seconds = np.sort(self._folded.reached[-1, done] - self._folded.reached[0, done])
+        several = len(self._steps) > 1
+        return {
+            "users": entered,
+            "converted": converted,
+            "conversion_rate": converted / entered if entered else None,
+            "ci_low": None if interval is None else interval[0],
+            "ci_high": None if interval is None else interval[1],
+            "dropped": int((~self._folded.open & ~done).sum()),
+            "open": int(self._folded.open.sum()),
+            "seconds_to_convert_median": statistics.quantile_seconds(seconds, 1, 2) if several else None,
+            "histogram": histogram(seconds) if several else [],
+        }
+
+    def notes(self) -> list[Note]:
+        """Equal times and small numbers, counted."""
+        notes = []
+        if self._folded.tied_events:
+            differ = int((self._folded.level != self._folded.strict_level).sum())
+            notes.append(
+                Note(
+                    "equal-times",
+                    f"{self._folded.tied_events:,} matching events share person and millisecond with another",
+                    count=self._folded.tied_events,
+                )
+            )
+            notes.append(
+                Note(
+                    "strict-times-differ",
+                    f"{differ:,} people would stand at another step if times had to increase",
+                    count=differ,
+                )
+            )
+        if 0 < len(self._folded.level) < statistics.SMALL:
+            text = f"only {len(self._folded.level)} entered: rates of fewer than {statistics.SMALL} say little"
+            notes.append(Note("small-sample", text, count=len(self._folded.level)))
+        return notes
+
+    def codes(self, cell: Cell) -> Ints:
+        """The people of a cell, ascending. Raises :class:`QuestionError` for a cell the table lacks."""
+        last = len(self._steps)
+        step = last if cell.measure == "converted" else cell.step
+        if step is None or not 1 <= step <= last:
+            raise QuestionError(
+                f"--users {cell.measure}:{cell.step}: the funnel has steps 1 to {last}",
+                "like --users dropped:2 or --users converted",
+            )
+        places = self._group(cell.value).places
+        level = self._folded.level[places]
+        chosen = level >= step
+        if cell.measure in ("dropped", "open"):
+            chosen = (level == step) & (self._folded.open[places] == (cell.measure == "open"))
+            if step == last:
+                chosen[:] = False
+        return np.asarray(self._folded.person[places[chosen]])
+
+    def _group(self, value: str | None) -> _Group:
+        if value is None:
+            return self._groups[0]
+        rows = self._groups[1:]
+        for group in rows:
+            if group.value == value:
+                return group
+        for group in rows:
+            if group.value is None and value == (OTHER if group.is_other else NONE):
+                return group
+        names = [group.value or (OTHER if group.is_other else NONE) for group in rows]
+        if not names:
+            raise QuestionError(f"@{value} names a breakdown's row, and there is no breakdown", "add --by PROPERTY")
+        raise QuestionError(f"the breakdown has no row {value!r}", hint(value, names) or f"rows: {', '.join(names)}")
+
+    def cells(self) -> Sequence[str]:
+        """The cells that have people behind them, as ``--users`` takes them."""
+        steps = range(1, len(self._steps) + 1)
+        short = [f"{measure}:{step}" for measure in ("dropped", "open") for step in steps[:-1]]
+        return [*(f"reached:{step}" for step in steps), *short, "converted"]
+
+
+def _rate(name: str, k: int, n: int) -> dict[str, float | None]:
+    interval = statistics.wilson(k, n)
+    return {
+        f"rate_{name}": k / n if n else None,
+        f"ci_{name}_low": None if interval is None else interval[0],
+        f"ci_{name}_high": None if interval is None else interval[1],
+    }
+
+
+def histogram(milliseconds: Ints) -> list[dict[str, int]]:
+    """Equal bins of a round width over ascending times; ``[from, to)`` in seconds, people counted.
+
+    The width is the smallest round one that needs at most :data:`HISTOGRAM_BINS` bins, whole days past a day.
+    """
+    if not len(milliseconds):
+        return []
+    longest = int(milliseconds[-1]) // 1000 + 1
+    width = next((w for w in _NICE_SECONDS if w * HISTOGRAM_BINS >= longest), 0)
+    if not width:
+        width = -(-longest // (HISTOGRAM_BINS * 86400)) * 86400
+    counts = np.bincount(milliseconds // (1000 * width))
+    return [
+        {"from_seconds": place * width, "to_seconds": (place + 1) * width, "users": int(count)}
+        for place, count in enumerate(counts)
+    ]
+
+
+def parse_cell(text: str) -> Cell:
+    """Reads ``reached:K``, ``dropped:K``, ``open:K`` or ``converted``, each with an optional ``@VALUE``."""
+    head, mark, value = text.partition("@")
+    measure, _, step = head.partition(":")
+    chosen = value if mark else None
+    if measure == "converted" and not step:
+        return Cell("converted", None, chosen)
+    if measure in ("reached", "dropped", "open") and step.isascii() and step.isdigit():
+        # The membership above narrows the text to the measures a cell can have.
+        return Cell(measure, int(step), chosen)  # type: ignore[arg-type]
+    raise QuestionError(
+        f"--users {text!r} names no cell",
+        "write reached:K, dropped:K, open:K or converted, with @VALUE for a breakdown's row",
+    )

@@ -1,0 +1,1 @@
+"""Pure folds over user-ordered arrays: no connection, file, clock or global."""

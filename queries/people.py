@@ -1,0 +1,116 @@
+"""Who is one person: raw ids of several kinds → people, by a rule that never guesses.
+
+The rule here: ``user_id`` names the person. An id of another kind (a device, a phone) that was seen with
+exactly one ``user_id`` belongs to that person, events before the login too. Where it was seen with none or
+with several, events that carry it alone count as a person of its own, named by that id. Ids that everybody
+shares by accident (empty, ``null``, zeros …) name nobody and join nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from queries.expression import quote_identifier, quote_literal
+
+JUNK_IDS = (
+    "null",
+    "nil",
+    "none",
+    "undefined",
+    "unknown",
+    "anonymous",
+    "nan",
+    "n/a",
+    "-1",
+    "(null)",
+    "[object object]",
+)
+"""Texts that are no id, compared without case and outer blanks; so are the empty text and runs of zeros
+(with or without dashes, as in an all-zero advertising id)."""
+
+
+def survey_sql(ids: Sequence[str], valid: str) -> str:
+    """One pass over ``source_events``: rows, first and last time of every combination of raw ids."""
+    names = ", ".join(quote_identifier(name) for name in ids)
+    return f"SELECT {names}, count(*) AS rows, min(ts) AS first, max(ts) AS last\nFROM source_events\nWHERE {valid}\nGROUP BY {names}"
+
+
+def cleaned(name: str, junk: Sequence[str]) -> str:
+    """SQL for a raw id, NULL where it is junk."""
+    column = quote_identifier(name)
+    words = ", ".join(quote_literal(word) for word in junk)
+    return (
+        f"CASE WHEN lower(trim({column})) IN ({words}) "
+        f"OR replace(replace(trim({column}), '0', ''), '-', '') = '' THEN NULL ELSE {column} END"
+    )
+
+
+def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
+    """Each combination in ``raw_ids`` with its person's kind and id: the rule of this module.
+
+    ``unit`` is ``user`` (the rule) or ``raw`` (the most trusted id on the event, nothing linked). Kind and id
+    are NULL where every id is junk. ``ids`` come in order of trust, ``user_id`` first where it is mapped.
+    """
+    clean = ",\n    ".join(f"{cleaned(name, junk)} AS c{i}" for i, name in enumerate(ids))
+    raw = ", ".join(quote_identifier(name) for name in ids)
+    with_parts = [f"clean_ids AS (\n  SELECT {raw}, rows, first, last,\n    {clean}\n  FROM raw_ids\n)"]
+    joins: list[str] = []
+    choices: list[tuple[str, str]] = []
+    others = range(len(ids))
+    if unit == "user" and ids[0] == "user_id":
+        choices.append(("'user_id'", "c0"))
+        others = range(1, len(ids))
+        for i in others:
+            with_parts.append(
+                f"owner_{i} AS (  -- ids seen with exactly one user\n"
+                f"  SELECT c{i} AS id, min(c0) AS user_id FROM clean_ids\n"
+                f"  WHERE c0 IS NOT NULL AND c{i} IS NOT NULL\n"
+                f"  GROUP BY c{i} HAVING min(c0) = max(c0)\n)"
+            )
+            joins.append(f"LEFT JOIN owner_{i} ON owner_{i}.id = c{i}")
+            choices.append(("'user_id'", f"owner_{i}.user_id"))
+    choices += [(quote_literal(ids[i]), f"c{i}") for i in others]
+    kind = "CASE " + " ".join(f"WHEN {value} IS NOT NULL THEN {name}" for name, value in choices) + " END"
+    person = "coalesce(" + ", ".join(value for _, value in choices) + ")"
+    return (
+        "WITH "
+        + ",\n".join(with_parts)
+        + f"\nSELECT {raw}, rows, first, last, {kind} AS kind, {person} AS id\nFROM clean_ids "
+        + "\n".join(joins)
+    )
+
+
+PEOPLE_SQL = """SELECT CAST(row_number() OVER (ORDER BY kind DESC, id) - 1 AS INTEGER) AS person,
+  kind, id, sum(rows) AS rows, min(first) AS first, max(last) AS last
+FROM linked_ids
+WHERE id IS NOT NULL
+GROUP BY kind, id"""
+"""People with their codes: dense from 0, the same for the same data whatever the order of files."""
+
+
+def joined_on(ids: Sequence[str], left: str, right: str) -> str:
+    """The condition that finds an event's combination of raw ids again; missing ids are alike."""
+    if len(ids) == 1:
+        # A plain equality where one id decides: a missing id names nobody anyway.
+        return f"{left}.{quote_identifier(ids[0])} = {right}.{quote_identifier(ids[0])}"
+    return " AND ".join(
+        f"{left}.{quote_identifier(name)} IS NOT DISTINCT FROM {right}.{quote_identifier(name)}"
+        for name in ids
+    )
+
+
+def raw_people_sql(ids: Sequence[str]) -> str:
+    """Each combination of raw ids with the code of its person."""
+    names = ", ".join(f"linked_ids.{quote_identifier(name)}" for name in ids)
+    return (
+        f"SELECT {names}, people.person\nFROM linked_ids\n"
+        "JOIN people ON people.kind = linked_ids.kind AND people.id = linked_ids.id"
+    )
+
+
+def events_sql(ids: Sequence[str], valid: str) -> str:
+    """The relation questions read: valid events with the code of their person."""
+    return (
+        "SELECT source_events.*, raw_people.person\nFROM source_events\n"
+        f"JOIN raw_people ON {joined_on(ids, 'source_events', 'raw_people')}\nWHERE {valid}"
+    )

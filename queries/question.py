@@ -1,0 +1,267 @@
+"""What every question and every answer has in common.
+
+A *request* is frozen and says the whole question: it prints as a command line, goes into the JSON, and
+hashes. ``answer(request, data)`` of the question's module turns it into a :class:`Result`, asking
+:class:`Data` for rows. A result carries the table, its totals, its notes and the way from each cell to the
+people behind it; faces (tables, JSON, screens) only show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = str | int | float | bool | None
+Row = Mapping[str, object]
+Level = Literal["info", "warning"]
+
+
+class QuestionError(Exception):
+    """A question that cannot be asked so: bad option, unknown name, impossible pair.
+
+    ``message`` is one line saying what and where; ``hint`` one line saying what to do.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the reader of a number should know, counted."""
+
+    code: str
+    """Stable, kebab-case; scripts match on it."""
+    text: str
+    level: Level = "info"
+    count: int | None = None
+    sets_aside: bool = False
+    """True where data was left out of the answer: what ``--strict`` refuses."""
+
+    def to_dict(self) -> dict[str, object]:
+        """The note as JSON carries it."""
+        return {"code": self.code, "level": self.level, "count": self.count, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What every question shares: which data, which time, which people. Text as given; resolved when asked."""
+
+    data: tuple[str, ...] = ()
+    mapping: str | None = None
+    since: str | None = None
+    """``--from``: a date or time, inclusive."""
+    until: str | None = None
+    """``--to``: exclusive; a bare date takes in the whole day."""
+    last: str | None = None
+    as_of: str | None = None
+    tz: str | None = None
+    where: str | None = None
+    by: str | None = None
+    top: int = 10
+    unit: str = "user"
+
+    def arguments(self) -> list[str]:
+        """The scope as command-line arguments, defaults left out."""
+        out: list[str] = []
+        for path in self.data:
+            out += ["--data", path]
+        for option, value in (
+            ("--mapping", self.mapping),
+            ("--from", self.since),
+            ("--to", self.until),
+            ("--last", self.last),
+            ("--as-of", self.as_of),
+            ("--tz", self.tz),
+            ("--where", self.where),
+            ("--by", self.by),
+        ):
+            if value is not None:
+                out += [option, value]
+        if self.top != 10:
+            out += ["--top", str(self.top)]
+        if self.unit != "user":
+            out += ["--unit", self.unit]
+        return out
+
+    def to_dict(self) -> dict[str, object]:
+        """The scope as JSON carries it: option names with underscores."""
+        return {
+            "data": list(self.data),
+            "mapping": self.mapping,
+            "from": self.since,
+            "to": self.until,
+            "last": self.last,
+            "as_of": self.as_of,
+            "tz": self.tz,
+            "where": self.where,
+            "by": self.by,
+            "top": self.top,
+            "unit": self.unit,
+        }
+
+
+class Request(Protocol):
+    """What every request can do; each question has its own frozen dataclass."""
+
+    @property
+    def scope(self) -> Scope: ...
+
+    def arguments(self) -> list[str]:
+        """The equivalent command line after ``workbench``, report name first."""
+        ...
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything that defines the question, as JSON carries it."""
+        ...
+
+
+ColumnKind = Literal["text", "integer", "number", "boolean", "time", "money", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the canonical events: name and kind.
+
+    ``time`` is BIGINT UTC milliseconds, ``money`` BIGINT minor units; a ``json`` column is JSON text.
+    """
+
+    name: str
+    kind: ColumnKind
+    canonical: bool = True
+    """False for a property that is in the export but not in the canonical list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What the events at hand carry."""
+
+    columns: Mapping[str, Column]
+    money_decimals: int = 2
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Role → step text (``EVENT[|EVENT][: EXPR]``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One pass over everything that is there, before any range or filter. Times are UTC milliseconds."""
+
+    rows: int
+    """Valid events."""
+    people: int
+    """Units (people, raw ids …) with a valid event."""
+    first: int | None
+    as_of: int | None
+    """The newest valid event, or the request's ``--as-of``."""
+    notes: tuple[Note, ...]
+    """What was set aside, what is late."""
+    sources: tuple[str, ...]
+
+
+Columns = Mapping[str, NDArray[np.generic]]
+"""One batch: equally long numpy arrays by column name."""
+
+
+class Data(Protocol):
+    """The rows a question may ask for; an engine implements it.
+
+    SQL handed to it reads two relations and nothing else: ``events``, the valid events inside ``as_of``
+    with the canonical columns present (``ts`` BIGINT ms UTC; ``fine`` INTEGER ns below the ms where times
+    are finer; ``sequence`` BIGINT where mapped; ``place`` BIGINT, the row's place in the export) and
+    ``person`` INTEGER, the code of the unit; and ``people``: ``person``, ``kind``, ``id``, ``first``,
+    ``last``, ``rows``.
+    """
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def timezone(self) -> str: ...
+
+    def survey(self) -> Survey:
+        """Rows, people, as-of and what was set aside. Computed once per snapshot."""
+        ...
+
+    def stream(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[Columns]:
+        """Batches of a query in no order unless the SQL gives one."""
+        ...
+
+    def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
+        """A small answer, whole."""
+        ...
+
+    def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Keeps a query's answer as a temporary relation ``name`` for later SQL of the same question."""
+        ...
+
+    def progress(self, fraction: float | None, what: str) -> None:
+        """Says how far the question is; raises when it was cancelled or ran out of time."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """How many threads a fold may use."""
+        ...
+
+    @property
+    def row_budget(self) -> int:
+        """How many selected events a fold may hold at once before it must read them in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One column of a result as a face lays it out; the value itself is never changed."""
+
+    key: str
+    heading: str
+    kind: Literal["text", "integer", "rate", "interval", "seconds", "time", "number", "boolean"] = "text"
+    high: str | None = None
+    """For an interval: the key of its upper end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A place in a result that has people behind it, as ``--users`` names it."""
+
+    measure: Literal["reached", "dropped", "open", "converted"]
+    step: int | None = None
+    value: str | None = None
+    """A breakdown's row, when not the total."""
+
+
+class People(Protocol):
+    """The way back from a cell to the people counted in it."""
+
+    def codes(self, cell: Cell) -> NDArray[np.int64]:
+        """Person codes, ascending, distinct."""
+        ...
+
+    def cells(self) -> Sequence[str]:
+        """The cells that can be asked for, for help and completion."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer: rows with full precision, totals, notes, meta, and the people behind it."""
+
+    report: str
+    request: Request
+    rows: Sequence[Row]
+    totals: Mapping[str, object]
+    notes: tuple[Note, ...]
+    meta: Mapping[str, object]
+    layout: tuple[Shown, ...]
+    """The columns a table shows, in order; JSON and CSV carry every key of a row."""
+    rule: str = ""
+    """The rule in words, as tables print it under the answer."""
+    people: People | None = None
+    sql: tuple[str, ...] = ()
+    """The statements that were asked, in order, ready to paste."""

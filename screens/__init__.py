@@ -1,0 +1,1 @@
+"""How the answers look: one file a screen, each a form that makes a request and a view that shows a result."""

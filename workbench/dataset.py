@@ -1,0 +1,383 @@
+"""The events at hand, as a question sees them: one pinned listing, one engine, one survey.
+
+:class:`Dataset` implements :class:`queries.question.Data`. It is opened for a scope, answers that scope's
+questions, and is closed; nothing of it outlives the listing it was made from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from queries import people, ranges
+from queries.expression import quote_identifier
+from queries.funnel_table import parse_cell
+from queries.question import Columns, Note, QuestionError, Result, Row, Schema, Scope, Shown, Survey
+from workbench import SEMANTICS_VERSION, __version__
+from workbench.engine import Engine, Limits, limits
+from workbench.errors import NoData, UsageError
+from workbench.runner import Task
+from workbench.sources.relation import relation
+from workbench.sources.snapshot import SourceFiles
+from workbench.sources.staging import snapshot
+from workbench.workspace import Workspace, find, from_paths, load
+
+LATE_MS = 3_600_000
+"""A source whose newest event is further behind the newest of all is named."""
+DAY_MS = 86_400_000
+EARLIEST = "2000-01-01"
+
+_UNITS = ("user", "raw")
+_BYTES_A_SELECTED_EVENT = 160
+"""What an event costs in a fold at its worst: its columns, their sorted copies and the kernel's buffers."""
+
+
+def opened(scope: Scope, task: Task, *, memory: str | None = None, threads: int | None = None) -> Dataset:
+    """The dataset of a scope: ``--data``, else the workspace of this folder or its parents.
+
+    Raises :class:`NoData` with what to do when there is neither.
+    """
+    if scope.data:
+        workspace = from_paths(scope.data, scope.mapping)
+    else:
+        file = find(Path.cwd())
+        if file is None:
+            raise NoData(
+                "no workbench.toml in this folder or its parents",
+                "name files with --data PATH, make a workspace with `workbench init PATH`, "
+                "or try `workbench demo shop`",
+            )
+        workspace = load(file)
+    return Dataset(workspace, scope, task, limits(memory, threads))
+
+
+class Dataset:
+    """Everything a scope's questions read, listed once and surveyed once."""
+
+    def __init__(self, workspace: Workspace, scope: Scope, task: Task, limits: Limits) -> None:
+        if scope.unit not in _UNITS:
+            raise QuestionError(
+                f"--unit {scope.unit} is not in this version yet", f"it has: {', '.join(_UNITS)}"
+            )
+        self.workspace = workspace
+        self.scope = scope
+        self._task = task
+        self._limits = limits
+        self._started = time.monotonic()
+        self._timings: dict[str, float] = {}
+        self._zone = ranges.zone(scope.tz or workspace.timezone)
+        self._sources = self._list()
+        self._relation = relation(workspace, self._sources, self._sample)
+        self._engine = self._new_engine()
+        self._script: list[str] = []
+        self._define("VIEW", "source_events", self._deduplicated())
+        if self._relation.items_sql is not None:
+            self._define("VIEW", "items", self._relation.items_sql)
+        self._surveyed: Survey | None = None
+        self._rows_read = 0
+
+    # --- opening ------------------------------------------------------------------------------------------
+
+    def _list(self) -> tuple[SourceFiles, ...]:
+        self._task.report(None, "listing files")
+        cache = self.workspace.cache
+        return tuple(
+            snapshot(
+                source.name,
+                self.workspace.root,
+                source.patterns,
+                cache=cache,
+                engine_for=lambda folders: Engine(folders, writable=[cache], limits=self._limits),
+                task=self._task,
+            )
+            for source in self.workspace.sources
+        )
+
+    def _new_engine(self) -> Engine:
+        folders = {folder for source in self._sources for folder in source.folders}
+        files = [file.parquet for source in self._sources for file in source.files]
+        return Engine(sorted(folders), limits=self._limits, files=files)
+
+    def _sample(self, sql: str) -> list[tuple[object, ...]]:
+        """A look into values, before there is a relation: units of times, keys of JSON."""
+        with self._new_engine() as engine:
+            return engine.fetch(sql, task=self._task)
+
+    def _deduplicated(self) -> str:
+        """The relation under the workspace's rule for duplicates; of equal rows the first in the export stays."""
+        rule, sql = self.workspace.dedup, self._relation.sql
+        if rule == "none":
+            return sql
+        columns = [name for name in self._column_names() if name not in ("place", "source")]
+        if rule == "event_id":
+            if "event_id" not in columns:
+                raise UsageError("[dedup] rule = \"event_id\": no source maps event_id", "map it, or use \"row\"")
+            columns = ["event_id"]
+        alike = ", ".join(quote_identifier(name) for name in columns)
+        keep = "event_id IS NULL OR " if rule == "event_id" else ""
+        return (
+            f"SELECT * FROM (\n{sql}\n)\n"
+            f"QUALIFY {keep}row_number() OVER (PARTITION BY {alike} ORDER BY place) = 1"
+        )
+
+    def _column_names(self) -> list[str]:
+        fixed = ["ts", "ts_given", "place", "source", "event"]
+        fixed += ["fine"] if self._relation.has_fine else []
+        fixed += ["sequence"] if self._relation.has_sequence else []
+        named = [column.name for column in self._relation.columns]
+        return list(dict.fromkeys([*fixed, *self._relation.ids, *named]))
+
+    def _define(self, kind: str, name: str, sql: str) -> None:
+        """A relation of the in-memory catalog, kept for ``--sql`` in the order it was made."""
+        statement = f"CREATE OR REPLACE {kind} {name} AS\n{sql}"
+        self._engine.execute(statement, task=self._task)
+        self._script.append(statement)
+
+    # --- survey -------------------------------------------------------------------------------------------
+
+    def survey(self) -> Survey:
+        """One pass over everything valid: people, as-of, what was set aside. Made at the first call."""
+        if self._surveyed is None:
+            self._surveyed = self._make_survey()
+        return self._surveyed
+
+    def _make_survey(self) -> Survey:
+        began = time.monotonic()
+        ids = self._relation.ids
+        low, high = self._valid_times()
+        as_of = None if self.scope.as_of is None else ranges.parse_moment(self.scope.as_of, self._zone)
+        valid = f"ts >= {low} AND ts < {high if as_of is None else min(high, as_of + 1)} AND event <> ''"
+        self.progress(None, "reading all events once: people, newest event")
+        self._define("TABLE", "raw_ids", people.survey_sql(ids, valid))
+        junk = (*people.JUNK_IDS, *(word.strip().lower() for word in self.workspace.ids.junk))
+        self._define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=self.scope.unit))
+        self._define("TABLE", "people", people.PEOPLE_SQL)
+        self._define("TABLE", "raw_people", people.raw_people_sql(ids))
+        self._define("VIEW", "events", people.events_sql(ids, valid))
+        found = self._engine.fetch(
+            "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT), count(*), min(first), max(last) FROM people",
+            task=self._task,
+        )[0]
+        rows, units, first, last = (value if isinstance(value, int) else None for value in found)
+        notes = [*self._file_notes(), *self._relation.notes, *self._set_aside(low, high), *self._late(valid)]
+        self._timings["survey_seconds"] = time.monotonic() - began
+        return Survey(
+            rows=rows or 0,
+            people=units or 0,
+            first=first,
+            as_of=last if as_of is None or last is None else as_of,
+            notes=tuple(notes),
+            sources=self._relation.sources,
+        )
+
+    def _valid_times(self) -> tuple[int, int]:
+        valid = self.workspace.valid
+        low = ranges.parse_range_start(valid.since or EARLIEST, self._zone)
+        if valid.until is not None:
+            return low, ranges.parse_range_end(valid.until, self._zone)
+        # The one place the wall clock is read: times after tomorrow are faults of a clock, not events.
+        return low, int(time.time() * 1000) + DAY_MS
+
+    def _set_aside(self, low: int, high: int) -> Iterator[Note]:
+        """Rows that are no valid events, by reason; each row under the first that holds."""
+        rows = [int(str(row[0])) for row in self._engine.fetch("SELECT count(*) FROM source_events", task=self._task)][0]
+        kept = self._engine.fetch(
+            "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT), "
+            "CAST(coalesce(sum(rows) FILTER (WHERE id IS NULL), 0) AS BIGINT) FROM linked_ids",
+            task=self._task,
+        )[0]
+        counts = {"without-id": int(str(kept[1]))}
+        if rows != int(str(kept[0])):
+            found = self._engine.fetch(
+                "SELECT count(*) FILTER (WHERE ts IS NULL AND NOT ts_given), "
+                "count(*) FILTER (WHERE ts IS NULL AND ts_given), "
+                f"count(*) FILTER (WHERE ts < {low} OR ts >= {high}), "
+                f"count(*) FILTER (WHERE ts >= {low} AND ts < {high} AND coalesce(event, '') = '') "
+                "FROM source_events",
+                task=self._task,
+            )[0]
+            names = ("without-time", "unreadable-time", "impossible-time", "without-event")
+            counts = {name: int(str(count)) for name, count in zip(names, found, strict=True)} | counts
+        for code, count in counts.items():
+            if count:
+                yield Note(code, _ASIDE[code].format(count=count), "warning", count, sets_aside=True)
+
+    def _late(self, valid: str) -> Iterator[Note]:
+        """Sources whose newest event lags behind the newest of all."""
+        if len(self._relation.sources) < 2:
+            return
+        newest = {
+            str(self._relation.sources[place]): last
+            for place, last in self._engine.fetch(
+                f"SELECT source, max(ts) FROM source_events WHERE {valid} GROUP BY source ORDER BY source",
+                task=self._task,
+            )
+            if isinstance(place, int) and isinstance(last, int)
+        }
+        for name, last in newest.items():
+            behind = max(newest.values()) - last
+            if behind > LATE_MS:
+                text = f"source {name} ends {ranges.iso(last, self._zone)}, {_ago(behind)} before the newest event"
+                yield Note("late-source", text, "warning")
+
+    def _file_notes(self) -> Iterator[Note]:
+        for source in self._sources:
+            told = [aside for aside in source.set_aside if aside.state != "ignored"]
+            if told:
+                names = "; ".join(f"{Path(aside.path).name}: {aside.reason}" for aside in told[:5])
+                more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
+                files = "file" if len(told) == 1 else "files"
+                text = f"{len(told)} {files} of {source.name} set aside: {names}{more}"
+                yield Note("files-set-aside", text, "warning", len(told), sets_aside=True)
+            rejected = sum(file.rejected for file in source.files)
+            if rejected:
+                examples = [
+                    f"{file.listed.path.name} {example}" for file in source.files for example in file.rejected_examples
+                ]
+                text = f"{rejected:,} lines of {source.name} could not be read: {'; '.join(examples[:3])}"
+                yield Note("lines-rejected", text, "warning", rejected, sets_aside=True)
+            for text in source.notes:
+                yield Note("source", text)
+
+    # --- what questions ask (queries.question.Data) ---------------------------------------------------------
+
+    @property
+    def schema(self) -> Schema:
+        """The canonical columns present, every other property, and the roles."""
+        return self._schema
+
+    @property
+    def timezone(self) -> str:
+        """The zone of days and printed times."""
+        return self.scope.tz or self.workspace.timezone
+
+    @property
+    def threads(self) -> int:
+        """How many threads a fold may use."""
+        return self._limits.threads
+
+    @property
+    def row_budget(self) -> int:
+        """Half of the memory limit, in selected events; the other half is the engine's."""
+        return self._limits.memory_bytes // 2 // _BYTES_A_SELECTED_EVENT
+
+    def stream(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[Columns]:
+        """Batches of a query, in no order unless the SQL gives one."""
+        for batch in self._engine.stream(sql, parameters, self._task):
+            self._rows_read += len(next(iter(batch.values()), ()))
+            yield batch
+
+    def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
+        """A small answer, whole."""
+        return self._engine.fetch(sql, parameters, self._task)
+
+    def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Keeps a query's answer as a table for later SQL of the same question."""
+        self._engine.execute(f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task)
+
+    def progress(self, fraction: float | None, what: str) -> None:
+        """Says how far the question is; raises when it was cancelled or ran out of time."""
+        self._task.report(fraction, what)
+        self._task.check()
+
+    # --- for the faces --------------------------------------------------------------------------------------
+
+    @property
+    def source_folders(self) -> tuple[Path, ...]:
+        """Folders the data lies in: no export goes there."""
+        folders = {file.listed.path.parent for source in self._sources for file in source.files}
+        return tuple(sorted(folders))
+
+    def script(self, statements: Sequence[str]) -> str:
+        """All SQL of a question, from the files to its rows, ready to paste into DuckDB."""
+        return "\n\n".join(f"{statement};" for statement in (*self._script, *statements)) + "\n"
+
+    def people_of(self, result: Result, cell: str) -> Result:
+        """The people behind a cell of a result, as a result of its own: one row a person."""
+        if result.people is None:
+            raise QuestionError(f"--users: {result.report} has no cells with people")
+        codes = result.people.codes(parse_cell(cell))
+        return Result(
+            report="users",
+            request=result.request,
+            rows=PeopleRows(self, codes),
+            totals={"users": len(codes)},
+            notes=result.notes,
+            meta={**result.meta, "cell": cell},
+            layout=(Shown("user", "user"), Shown("kind", "id kind")),
+            rule=f"people behind {cell} of: {result.rule}",
+            sql=result.sql,
+        )
+
+    def ids_of(self, codes: NDArray[np.int64]) -> Iterator[tuple[str, str]]:
+        """Id and kind of people, by ascending code."""
+        if not len(codes):
+            return
+        wanted = set(codes.tolist())
+        sql = f"SELECT person, id, kind FROM people WHERE person BETWEEN {codes[0]} AND {codes[-1]} ORDER BY person"
+        for batch in self._engine.stream(sql, task=self._task):
+            for person, name, kind in zip(*(batch[key] for key in ("person", "id", "kind")), strict=True):
+                if int(person) in wanted:
+                    yield str(name), str(kind)
+
+    def stats(self) -> dict[str, object]:
+        """What ``--stats`` prints: whatever may differ between runs of the same question."""
+        import duckdb
+
+        return {
+            "seconds": round(time.monotonic() - self._started, 4),
+            **{name: round(seconds, 4) for name, seconds in self._timings.items()},
+            "path": "files",
+            "files": sum(len(source.files) for source in self._sources),
+            "rows_in_files": sum(file.rows for source in self._sources for file in source.files),
+            "rows_selected": self._rows_read,
+            "threads": self._limits.threads,
+            "memory_bytes": self._limits.memory_bytes,
+            "versions": {"workbench": __version__, "semantics": SEMANTICS_VERSION, "duckdb": duckdb.__version__},
+        }
+
+
+class PeopleRows(Sequence[Row]):
+    """Rows of people, their ids read when they are written: millions need no list."""
+
+    def __init__(self, dataset: Dataset, codes: NDArray[np.int64]) -> None:
+        self._dataset = dataset
+        self._codes = codes
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __iter__(self) -> Iterator[Row]:
+        for name, kind in self._dataset.ids_of(self._codes):
+            yield {"user": name, "kind": kind}
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> PeopleRows: ...
+
+    def __getitem__(self, index: int | slice) -> Row | PeopleRows:
+        if isinstance(index, slice):
+            return PeopleRows(self._dataset, self._codes[index])
+        return next(iter(PeopleRows(self._dataset, self._codes[index : index + 1 or None])))
+
+
+_ASIDE = {
+    "without-time": "{count:,} rows without a time set aside",
+    "unreadable-time": "{count:,} rows whose time cannot be read set aside",
+    "impossible-time": "{count:,} rows with a time before the year 2000 or after tomorrow (or outside [valid]) set aside",
+    "without-event": "{count:,} rows without an event name set aside",
+    "without-id": "{count:,} events without an id of anybody set aside: they count for no person",
+}
+
+
+def _ago(ms: int) -> str:
+    """A lag in words: whole days past two days, else hours."""
+    hours = ms // 3_600_000
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours" if hours > 1 else "an hour"

@@ -1,0 +1,81 @@
+"""A value of an answer as people read it: rounded, with units, cleaned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from workbench.output.values import Plain, plain
+from workbench.text import NULL, Align, clean
+
+if TYPE_CHECKING:
+    from queries.question import Shown
+
+_RIGHT = frozenset({"integer", "rate", "interval", "seconds", "number"})
+
+
+def align(shown: Shown) -> Align:
+    """Numbers end together, text begins together."""
+    return "right" if shown.kind in _RIGHT else "left"
+
+
+def cell(row: Mapping[str, object], shown: Shown) -> str:
+    """One cell of a table; null is an en dash.
+
+    A value that is not of its column's kind is shown as the text it is.
+    """
+    value = plain(row.get(shown.key))
+    if shown.kind == "interval":
+        return _interval(value, plain(row.get(shown.high or "")))
+    if value is None:
+        return NULL
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if shown.kind == "text" or not isinstance(value, int | float):
+        return clean(value)
+    if shown.kind == "rate":
+        return f"{_percent(value)} %"
+    if shown.kind == "seconds":
+        return duration(value)
+    return number(value)
+
+
+def number(value: int | float) -> str:
+    """Thousands separated; two decimals from one on, three digits below, where two decimals would lie."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value == 0 or 1 <= abs(value) < 1e15:
+        return f"{value:,.2f}"
+    return f"{value:.3g}"
+
+
+def duration(seconds: int | float) -> str:
+    """Seconds as the two largest units that matter: ``4.2s``, ``3m 12s``, ``2h 5m``, ``3d 4h``."""
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if 0 < seconds < 1 and (thousandths := round(seconds * 1000)) < 1000:
+        return f"{thousandths}ms"
+    tenths = round(seconds * 10)
+    if tenths < 600:
+        return f"{tenths // 10}s" if tenths % 10 == 0 else f"{tenths / 10}s"
+    if (whole := round(seconds)) < 3600:
+        return _two(whole, 60, "m", "s")
+    if (minutes := round(seconds / 60)) < 1440:
+        return _two(minutes, 60, "h", "m")
+    return _two(round(seconds / 3600), 24, "d", "h")
+
+
+def _two(value: int, size: int, large: str, small: str) -> str:
+    many, rest = divmod(value, size)
+    return f"{many:,}{large} {rest}{small}" if rest else f"{many:,}{large}"
+
+
+def _interval(low: Plain, high: Plain) -> str:
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return NULL
+    between = " to " if low < 0 or high < 0 else "–"
+    return f"{_percent(low)}{between}{_percent(high)}"
+
+
+def _percent(value: int | float) -> str:
+    return f"{value * 100:,.1f}".replace("-0.0", "0.0")

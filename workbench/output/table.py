@@ -1,0 +1,160 @@
+"""Answers as tables for people: aligned columns, folded on a narrow terminal; or as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from workbench.output.cells import align, cell
+from workbench.text import NULL, Align, clean, pad, width
+
+if TYPE_CHECKING:
+    from queries.question import Result, Row, Shown
+
+GAP = "  "
+NO_ROWS = "(no rows)"
+
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What a table is written on."""
+
+    columns: int | None = None
+    """Cells a line has; None where lines may be as long as they like."""
+    bold: bool = False
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    heading: str
+    cells: Sequence[str]
+    align: Align
+    kind: str
+
+    @property
+    def width(self) -> int:
+        return max(map(width, (self.heading, *self.cells)))
+
+
+def table(result: Result, rows: Iterable[Row], paper: Paper) -> Iterator[str]:
+    """Lines of the table, every row and every column of the layout, then the rule in words.
+
+    Where the lines would be wider than the paper, the columns that do not fit follow in a block of their own
+    under the first, beginning with the columns that name the row.
+    """
+    fit = _fitting(paper.encoding)
+    rows = list(rows)
+    columns = [
+        _Column(fit(clean(shown.heading)), [fit(cell(row, shown)) for row in rows], align(shown), shown.kind)
+        for shown in layout_of(result)
+    ]
+    for number, block in enumerate(_blocks(columns, paper.columns) if columns else []):
+        if number:
+            yield "\n"
+        yield from _block(block, len(rows), paper.bold)
+    if not rows:
+        yield NO_ROWS + "\n"
+    if result.rule:
+        yield "\n"
+        yield from (fit(clean(line)) + "\n" for line in result.rule.split("\n"))
+
+
+def markdown(result: Result, rows: Iterable[Row], encoding: str) -> Iterator[str]:
+    """Lines of a pipe table with the cells of the table; nothing in the data is taken for Markdown."""
+    fit = _fitting(encoding)
+    layout = layout_of(result)
+
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cells) + " |\n"
+
+    def escape(text: str) -> str:
+        return fit(_MARKDOWN.sub(r"\\\g<0>", text))
+
+    yield line(escape(clean(shown.heading)) for shown in layout)
+    yield line("---:" if align(shown) == "right" else "---" for shown in layout)
+    for row in rows:
+        yield line(escape(cell(row, shown)) for shown in layout)
+    if result.rule:
+        yield "\n" + escape(clean(" ".join(result.rule.split()))) + "\n"
+
+
+def layout_of(result: Result) -> tuple[Shown, ...]:
+    """The columns of a result as laid out, or every key of its rows where nothing is said."""
+    if result.layout:
+        return result.layout
+    from queries.question import Shown
+
+    first: Mapping[str, object] = next(iter(result.rows), {})
+    sample = list(islice(result.rows, 100))
+    return tuple(Shown(key, key, "number" if _numeric(key, sample) else "text") for key in first)
+
+
+def _numeric(key: str, rows: Sequence[Row]) -> bool:
+    values = [row.get(key) for row in rows]
+    return any(value is not None for value in values) and all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values
+    )
+
+
+def _block(columns: Sequence[_Column], rows: int, bold: bool) -> Iterator[str]:
+    widths = [column.width for column in columns]
+
+    def line(cells: Iterable[str]) -> str:
+        padded = (
+            pad(text, cells_wide, column.align)
+            for text, cells_wide, column in zip(cells, widths, columns, strict=True)
+        )
+        return GAP.join(padded).rstrip(" ")
+
+    header = line(column.heading for column in columns)
+    yield f"\x1b[1m{header}\x1b[0m\n" if bold else f"{header}\n"
+    for number in range(rows):
+        yield line(column.cells[number] for column in columns) + "\n"
+
+
+def _blocks(columns: Sequence[_Column], available: int | None) -> list[list[_Column]]:
+    def wide(some: Sequence[_Column]) -> int:
+        return sum(column.width for column in some) + len(GAP) * (len(some) - 1)
+
+    if available is None or wide(columns) <= available:
+        return [list(columns)]
+    # A number and what it numbers (step 1, "product_view") name a row together.
+    numbered = len(columns) > 2 and columns[0].kind != "text" and columns[1].kind == "text"
+    names = list(columns[: 2 if numbered else 1])
+    while names and wide(names) > available // 2:
+        names.pop()
+    blocks: list[list[_Column]] = [names.copy()]
+    for column in columns[len(names) :]:
+        if wide([*blocks[-1], column]) > available and len(blocks[-1]) > len(names):
+            blocks.append(names.copy())
+        blocks[-1].append(column)
+    return blocks
+
+
+def _fitting(encoding: str) -> Callable[[str], str]:
+    """Text as an encoding can carry it: our own dashes in ASCII, what data holds as ``\\u`` escapes."""
+    if encoding == "utf-8":
+        return lambda text: text
+
+    def fit(text: str) -> str:
+        try:
+            return text.encode(encoding).decode(encoding)
+        except UnicodeEncodeError:
+            plain = text.replace(NULL, "-").replace("…", "...")
+            return "".join(map(_escaped, plain)) if not plain.isascii() else plain
+
+    def _escaped(char: str) -> str:
+        try:
+            char.encode(encoding)
+        except UnicodeEncodeError:
+            code = ord(char)
+            return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+        return char
+
+    return fit

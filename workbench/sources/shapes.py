@@ -1,0 +1,187 @@
+"""Knows the exports of other tools by their columns: each is a data file, so adding one takes no Python."""
+
+from __future__ import annotations
+
+import fnmatch
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Literal, cast
+
+from queries.suggest import ask, did_you_mean
+from workbench.errors import UsageError
+from workbench.workspace import MoneyUnit, Take, TimeFormat, TimeUnit
+
+TableKind = Literal["events", "items", "lines", "companion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A table beside the events that completes them: joined on one key, one row a key."""
+
+    alias: str
+    key: str
+    """Its key column; joined to ``event_key`` of the events, both as text."""
+    event_key: str
+    select: Mapping[str, str]
+    """Name → ``sql`` template; events reach it as ``{alias.name}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeTable:
+    """One kind of file of an export: how to know it and what its columns mean."""
+
+    shape: str
+    kind: TableKind
+    columns: tuple[str, ...]
+    """All of these must be there; ``*`` stands for anything."""
+    any_of: tuple[tuple[str, ...], ...] = ()
+    """Of each group at least one must be there."""
+    without: tuple[str, ...] = ()
+    """None of these may be there."""
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column → texts of which one must occur."""
+    event: Take | None = None
+    map: Mapping[str, Take] = field(default_factory=dict)
+    time: TimeFormat = TimeFormat()
+    money_unit: MoneyUnit | None = None
+    companion: Companion | None = None
+    note: str | None = None
+    """What a user of such a file should know."""
+
+    @property
+    def tests(self) -> int:
+        """How many things recognition asks for: of two that fit, the one that asks more is meant."""
+        return len(self.columns) + len(self.any_of) + len(self.values)
+
+    def fits(self, columns: Sequence[str]) -> bool:
+        """Whether a file with these columns can be one, its values aside; case makes no difference."""
+        have = [column.casefold() for column in columns]
+
+        def there(pattern: str) -> bool:
+            return bool(fnmatch.filter(have, pattern.casefold()))
+
+        return (
+            all(there(pattern) for pattern in (*self.columns, *self.values))
+            and all(any(there(pattern) for pattern in group) for group in self.any_of)
+            and not any(there(pattern) for pattern in self.without)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An export we know: its tables and which event is which."""
+
+    name: str
+    title: str
+    version: str
+    tables: tuple[ShapeTable, ...]
+    roles: Mapping[str, str]
+
+
+@cache
+def shapes() -> Mapping[str, Shape]:
+    """Every shipped shape by name, in order of names."""
+    folder = files("workbench.sources").joinpath("shape_files")
+    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
+    read = [read_shape(entry.read_text("utf-8")) for entry in found]
+    return {shape.name: shape for shape in read}
+
+
+def shape_named(name: str) -> Shape:
+    """The shape of a name; raises UsageError with the nearest names."""
+    known = shapes()
+    if name not in known:
+        near = did_you_mean(name, known)
+        raise UsageError(
+            f"no shape is named {name}", ask(near) if near else f"known shapes: {', '.join(known)}"
+        )
+    return known[name]
+
+
+def recognise(
+    columns: Sequence[str],
+    among: Sequence[ShapeTable] | None = None,
+    has_value: Callable[[str, tuple[str, ...]], bool] | None = None,
+) -> ShapeTable | None:
+    """The table a file with these columns is, or None. ``has_value`` looks whether a column holds one of some texts.
+
+    Of several that fit, the one that asks for most is taken; our own shape, which asks for little, comes last.
+    """
+    tables = [table for shape in shapes().values() for table in shape.tables] if among is None else among
+    fitting = [table for table in tables if table.fits(columns)]
+    fitting.sort(key=lambda table: (table.shape == OWN, -table.tests))
+    for table in fitting:
+        if has_value is None or all(has_value(column, texts) for column, texts in table.values.items()):
+            return table
+    return None
+
+
+OWN = "workbench"
+
+
+def read_shape(text: str) -> Shape:
+    """A shape from the text of its file; raises KeyError, TypeError or ValueError for one that is not well made."""
+    raw = tomllib.loads(text)
+    name = str(raw["name"])
+    tables = tuple(_table(name, entry) for entry in raw["table"])
+    return Shape(name, str(raw["title"]), str(raw["version"]), tables, _texts(raw.get("roles", {})))
+
+
+def _table(shape: str, raw: Mapping[str, object]) -> ShapeTable:
+    known = {"kind", "columns", "any", "without", "values", "event", "map", "time", "money", "companion", "note"}
+    if unknown := set(raw) - known:
+        raise ValueError(f"shape {shape}: unknown key {min(unknown)}")
+    kind = cast(TableKind, raw["kind"])
+    takes = {key: _take(value) for key, value in _mapping(raw.get("map")).items()}
+    time, money = _texts(raw.get("time", {})), _texts(raw.get("money", {}))
+    note = raw.get("note")
+    return ShapeTable(
+        shape=shape,
+        kind=kind,
+        columns=_list(raw["columns"]),
+        any_of=tuple(_list(group) for group in cast(list[object], raw.get("any", []))),
+        without=_list(raw.get("without", [])),
+        values={key: _list(value) for key, value in _mapping(raw.get("values")).items()},
+        event=_take(raw["event"]) if "event" in raw else takes.pop("event", None),
+        map=takes,
+        time=TimeFormat(cast("TimeUnit | None", time.get("unit")), time.get("format")),
+        money_unit=cast("MoneyUnit | None", money.get("unit")),
+        companion=_companion(_mapping(raw.get("companion"))) if "companion" in raw else None,
+        note=None if note is None else str(note),
+    )
+
+
+def _take(value: object) -> Take:
+    if isinstance(value, str):
+        return Take(names=(value,))
+    if isinstance(value, list):
+        return Take(names=_list(value))
+    table = _mapping(value)
+    if "sql" in table:
+        return Take(sql=str(table["sql"]))
+    if table.get("from") == "file":
+        return Take(file=True)
+    return Take(constant=str(table["constant"]))
+
+
+def _companion(raw: Mapping[str, object]) -> Companion:
+    return Companion(str(raw["alias"]), str(raw["key"]), str(raw["event_key"]), _texts(raw["select"]))
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"a table is wanted, not {value!r}")
+    return value
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {key: str(item) for key, item in _mapping(value).items()}
+
+
+def _list(value: object) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in cast(list[object], value))
