@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queries import ranges
-from queries.expression import compile_condition, compile_value, quote_literal
+from queries.expression import compile_condition, compile_value
 from queries.question import Column, Data, Result, Row, Scope, Shown
 
 EXAMPLES = 5
@@ -111,6 +111,11 @@ def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:
         rule=rule,
         sql=tuple(asked.statements),
     )
+
+
+def statements(request: EventsRequest | PropertiesRequest, data: Data) -> tuple[str, ...]:
+    """The SQL the question asks, in order; what is asked may depend on the columns found, so it is asked."""
+    return answer(request, data).sql
 
 
 class _Asked:

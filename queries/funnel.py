@@ -197,7 +197,7 @@ def _plan(request: FunnelRequest, data: Data, as_of: int | None) -> _Plan:
     limits = _limits(within, request.window, where)
     columns = ["e.person", "e.ts", _mask(matches) + " AS steps"]
     if scope.by is not None or _share_events(request.steps):
-        columns += [sql for name, sql in TIES.items() if name == "place" or name in schema.columns]
+        columns += [TIES[name] for name in schema.order]
     source, breakdown = "events e", None
     if scope.by is not None:
         value = compile_value(scope.by, schema).sql

@@ -146,6 +146,9 @@ class Schema:
     money_decimals: int = 2
     roles: Mapping[str, str] = field(default_factory=dict)
     """Role → step text (``EVENT[|EVENT][: EXPR]``)."""
+    order: tuple[str, ...] = ("place",)
+    """The columns that order a person's events of equal time, most significant first: of ``fine``,
+    ``sequence``, ``place`` those there are."""
 
 
 @dataclass(frozen=True, slots=True)

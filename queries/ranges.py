@@ -125,7 +125,7 @@ def resolve(
         if since is not None or until is not None:
             raise QuestionError("--last and --from or --to name two ranges", "give one of them")
         return _last(last, as_of_ms, tz)
-    start = None if since is None else _start_of(since, "--from", tz)
+    start = None if since is None else parse_start(since, tz)
     end = None if until is None else _end_of(until, "--to", tz)
     if start is not None and end is not None and start >= end:
         raise QuestionError(
@@ -139,7 +139,16 @@ def parse_moment(text: str, tz: ZoneInfo, option: str = "--as-of") -> int:
     """The moment that an ``--as-of`` names, in UTC milliseconds; a bare date is the last ms of that day."""
     if _DATE.fullmatch(text.strip()):
         return _end_of(text, option, tz) - 1
-    return _start_of(text, option, tz)
+    return parse_start(text, tz, option)
+
+
+def parse_start(text: str, tz: ZoneInfo, option: str = "--from") -> int:
+    """The moment a date or date-time begins, in UTC milliseconds; a bare date is the start of that day.
+
+    ``option`` names in errors what was being read. Raises QuestionError.
+    """
+    day = _read_date(text, option)
+    return _read_moment(text, option, tz) if day is None else date_start(day, tz)
 
 
 def date_start(day: date, tz: ZoneInfo) -> int:
@@ -186,11 +195,6 @@ def _last(text: str, as_of_ms: int | None, tz: ZoneInfo) -> Range:
         oldest = newest - timedelta(days=length // DAY - 1)
         return Range(date_start(oldest, tz), date_start(newest + timedelta(days=1), tz))
     return Range(as_of_ms + 1 - length, as_of_ms + 1)
-
-
-def _start_of(text: str, option: str, tz: ZoneInfo) -> int:
-    day = _read_date(text, option)
-    return _read_moment(text, option, tz) if day is None else date_start(day, tz)
 
 
 def _end_of(text: str, option: str, tz: ZoneInfo) -> int:

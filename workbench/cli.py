@@ -89,24 +89,30 @@ def main() -> NoReturn:
     """Runs the command line and ends the process with an exit code of the documented list."""
     # A reader that stops reading (`| head`) ends the program as it ends any other Unix tool: exit 141.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    from workbench import diagnostics, runner
-    from workbench.errors import WorkbenchError
+    from workbench import runner
+    from workbench.diagnostics import Diagnostics
+    from workbench.errors import UsageError, WorkbenchError
 
+    told = Diagnostics(as_json=_asks_json(sys.argv[1:]))
     code = 0
     try:
-        result = cli.main(prog_name="workbench", standalone_mode=False)
+        result = cli.main(prog_name="workbench", standalone_mode=False, obj=told)
         code = result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         code = error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
+        told.end_progress()
         code = 130
     except click.ClickException as error:
-        diagnostics.usage_error(error)
-        code = 2
+        code = told.error(UsageError(error.format_message(), _usage_hint(error)))
     except WorkbenchError as error:
-        diagnostics.error(error, as_json=_asks_json(sys.argv[1:]))
-        code = error.exit_code
+        code = told.error(error)
     runner.finish(code)
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return None if context is None else f"{context.command_path} --help"
 
 
 def _asks_json(arguments: list[str]) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from queries import people, ranges
 from queries.expression import quote_identifier
 from queries.funnel_table import parse_cell
-from queries.question import Columns, Note, QuestionError, Result, Row, Schema, Scope, Shown, Survey
+from queries.question import Column, Columns, Note, QuestionError, Result, Row, Schema, Scope, Shown, Survey
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine, Limits, limits
 from workbench.errors import NoData, UsageError
@@ -73,6 +74,15 @@ class Dataset:
         self._zone = ranges.zone(scope.tz or workspace.timezone)
         self._sources = self._list()
         self._relation = relation(workspace, self._sources, self._sample)
+        self._schema = Schema(
+            columns={
+                column.name: column
+                for column in (Column("ts", "time"), Column("event", "text"), *self._relation.columns)
+            },
+            money_decimals=self._relation.money_decimals,
+            roles=self._relation.roles,
+            order=tuple(name for name in ("fine", "sequence", "place") if name in self._relation.fixed),
+        )
         self._engine = self._new_engine()
         self._script: list[str] = []
         self._define("VIEW", "source_events", self._deduplicated())
@@ -113,7 +123,7 @@ class Dataset:
         rule, sql = self.workspace.dedup, self._relation.sql
         if rule == "none":
             return sql
-        columns = [name for name in self._column_names() if name not in ("place", "source")]
+        columns = [name for name in self._column_names() if name not in ("place", "source_index")]
         if rule == "event_id":
             if "event_id" not in columns:
                 raise UsageError("[dedup] rule = \"event_id\": no source maps event_id", "map it, or use \"row\"")
@@ -126,11 +136,7 @@ class Dataset:
         )
 
     def _column_names(self) -> list[str]:
-        fixed = ["ts", "ts_given", "place", "source", "event"]
-        fixed += ["fine"] if self._relation.has_fine else []
-        fixed += ["sequence"] if self._relation.has_sequence else []
-        named = [column.name for column in self._relation.columns]
-        return list(dict.fromkeys([*fixed, *self._relation.ids, *named]))
+        return [*self._relation.fixed, *(column.name for column in self._relation.columns)]
 
     def _define(self, kind: str, name: str, sql: str) -> None:
         """A relation of the in-memory catalog, kept for ``--sql`` in the order it was made."""
@@ -164,7 +170,7 @@ class Dataset:
             task=self._task,
         )[0]
         rows, units, first, last = (value if isinstance(value, int) else None for value in found)
-        notes = [*self._file_notes(), *self._relation.notes, *self._set_aside(low, high), *self._late(valid)]
+        notes = [*self._file_notes(), *self._relation.notes, *self._set_aside(low, high), *self._lost(), *self._late(valid)]
         self._timings["survey_seconds"] = time.monotonic() - began
         return Survey(
             rows=rows or 0,
@@ -177,9 +183,10 @@ class Dataset:
 
     def _valid_times(self) -> tuple[int, int]:
         valid = self.workspace.valid
-        low = ranges.parse_range_start(valid.since or EARLIEST, self._zone)
+        low = _moment(valid.since or EARLIEST, self._zone)
         if valid.until is not None:
-            return low, ranges.parse_range_end(valid.until, self._zone)
+            high = ranges.resolve(None, valid.until, None, None, self._zone).end
+            return low, low if high is None else high
         # The one place the wall clock is read: times after tomorrow are faults of a clock, not events.
         return low, int(time.time() * 1000) + DAY_MS
 
@@ -207,6 +214,15 @@ class Dataset:
             if count:
                 yield Note(code, _ASIDE[code].format(count=count), "warning", count, sets_aside=True)
 
+    def _lost(self) -> Iterator[Note]:
+        """Values that could not be read as what their column is; they count as missing."""
+        if self._relation.lost_sql is None:
+            return
+        for place, column, count in self._engine.fetch(self._relation.lost_sql, task=self._task):
+            name = self._relation.sources[int(str(place))]
+            text = f"{int(str(count)):,} values of {column} in {name} cannot be read and count as missing"
+            yield Note("unreadable-values", text, "warning", int(str(count)))
+
     def _late(self, valid: str) -> Iterator[Note]:
         """Sources whose newest event lags behind the newest of all."""
         if len(self._relation.sources) < 2:
@@ -214,7 +230,7 @@ class Dataset:
         newest = {
             str(self._relation.sources[place]): last
             for place, last in self._engine.fetch(
-                f"SELECT source, max(ts) FROM source_events WHERE {valid} GROUP BY source ORDER BY source",
+                f"SELECT source_index, max(ts) FROM source_events WHERE {valid} GROUP BY ALL ORDER BY ALL",
                 task=self._task,
             )
             if isinstance(place, int) and isinstance(last, int)
@@ -286,6 +302,10 @@ class Dataset:
         self._task.check()
 
     # --- for the faces --------------------------------------------------------------------------------------
+
+    def serve(self, task: Task) -> None:
+        """From now on this task cancels what the dataset does."""
+        self._task = task
 
     @property
     def source_folders(self) -> tuple[Path, ...]:
@@ -375,6 +395,12 @@ _ASIDE = {
     "without-event": "{count:,} rows without an event name set aside",
     "without-id": "{count:,} events without an id of anybody set aside: they count for no person",
 }
+
+
+def _moment(text: str, zone: ZoneInfo) -> int:
+    """The lower bound of valid times in UTC ms."""
+    bound = ranges.resolve(text, None, None, None, zone).start
+    return 0 if bound is None else bound
 
 
 def _ago(ms: int) -> str:

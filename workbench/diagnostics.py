@@ -11,39 +11,48 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from workbench.errors import UsageError, WorkbenchError
-from workbench.output.values import plain
 from workbench.text import clean, clip
+from workbench.values import plain
 
 if TYPE_CHECKING:
+    import click
+
     from queries.question import Note, QuestionError
 
 LINE = 500
 """The longest message, in characters: engines quote whole lines of data."""
 
 PROGRESS_SECONDS = 0.25
+"""Between two looks of the progress line: four a second, which a slow SSH line carries too."""
 
 _MARKS = {"info": "·", "warning": "!"}
 _ERASE = "\r\x1b[K"
 
 
+class Working(Protocol):
+    """What progress is read from; fractions are from 0 to 1, None where nobody knows."""
+
+    @property
+    def progress(self) -> float | None: ...
+
+    @property
+    def engine_progress(self) -> float | None: ...
+
+    @property
+    def what(self) -> str: ...
+
+
 class Diagnostics:
     """What is said beside the data, cleaned; safe to call from any thread.
 
-    ``as_json`` writes errors as one JSON object a line, for those who read the data as JSON. Without a
-    ``stream`` it is the standard error of the moment; where that is closed or full, nothing is said.
+    Without a ``stream`` it is the standard error of the moment; where that is closed or full, nothing is
+    said.
     """
 
-    def __init__(
-        self,
-        *,
-        as_json: bool = False,
-        stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.as_json = as_json
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
         self._lock = threading.Lock()
@@ -57,31 +66,32 @@ class Diagnostics:
             text = f"{text} ({note.count:,})"
         self._line(f"{_MARKS[note.level]} {text}")
 
-    def error(self, error: WorkbenchError | QuestionError) -> int:
-        """Says what went wrong and what to do, and gives the exit code; an error without words is silent."""
+    def error(self, error: WorkbenchError | QuestionError, *, as_json: bool = False) -> None:
+        """What went wrong and what to do, as a JSON object where that was asked for.
+
+        An error without a message (the reader of a pipe has gone) is silent.
+        """
         code, exit_code = UsageError.code, UsageError.exit_code
         if isinstance(error, WorkbenchError):
             code, exit_code = error.code, error.exit_code
-        message = clean(error.message, LINE)
-        hint = None if error.hint is None else clean(error.hint, LINE)
-        if not message:
-            self.end_progress()
-        elif self.as_json:
-            told = {"code": code, "message": message, "hint": hint, "exit_code": exit_code}
-            self._json({"error": told})
+        if error.message:
+            self._failure(code, exit_code, error.message, error.hint, as_json)
         else:
-            self._line(f"Error: {message}" + (f"\nHint: {hint}" if hint else ""))
-        return exit_code
+            self.end_progress()
+
+    def usage_error(self, error: click.ClickException, *, as_json: bool = False) -> None:
+        """A command line that could not be read, with the way to its help."""
+        context: click.Context | None = getattr(error, "ctx", None)
+        hint = None if context is None else f"{context.command_path} --help says what there is"
+        message = " ".join(error.format_message().split())
+        self._failure(UsageError.code, UsageError.exit_code, message, hint, as_json)
 
     def stats(self, stats: Mapping[str, object]) -> None:
         """What differs from run to run (timing, path taken, versions), as one JSON line."""
         self._json(stats)
 
-    def progress(self, fraction: float | None, what: str) -> None:
-        """Rewrites the one progress line, at most four times a second, and on a terminal only.
-
-        ``fraction`` is from 0 to 1, or None where nobody knows.
-        """
+    def progress(self, work: Working) -> None:
+        """Rewrites the one progress line, at most four times a second, and on a terminal only."""
         stream = self._target()
         if stream is None or not _is_terminal(stream):
             return
@@ -90,18 +100,28 @@ class Diagnostics:
             if now - self._drawn_at < PROGRESS_SECONDS:
                 return
             self._drawn_at = now
-            share = "" if fraction is None else f"{min(max(fraction, 0.0), 1.0):4.0%} "
+            fraction = work.progress if work.progress is not None else work.engine_progress
+            share = "" if fraction is None else f"{min(max(fraction, 0.0), 1.0):4.0%}  "
             # One cell stays free: in the last one some terminals begin a new line.
-            line = clip(share + clean(what), shutil.get_terminal_size().columns - 1)
+            line = clip(share + clean(work.what), shutil.get_terminal_size().columns - 1)
             self._drawn = True
             self._write(stream, _ERASE + line)
 
     def end_progress(self) -> None:
-        """Erases the progress line; whoever wrote one calls it before the answer is written."""
+        """Erases the progress line, as everything written after it does by itself."""
         stream = self._target()
         if stream is not None:
             with self._lock:
                 self._erase(stream)
+
+    def _failure(self, code: str, exit_code: int, message: str, hint: str | None, as_json: bool) -> None:
+        message = clean(message, LINE)
+        hint = clean(hint, LINE) if hint else None
+        if as_json:
+            told = {"code": code, "message": message, "hint": hint, "exit_code": exit_code}
+            self._json({"error": told})
+        else:
+            self._line(f"workbench: {message}" + (f"\nhint: {hint}" if hint else ""))
 
     def _line(self, text: str) -> None:
         stream = self._target()
@@ -126,16 +146,16 @@ class Diagnostics:
     @staticmethod
     def _write(stream: TextIO, text: str) -> None:
         with suppress(OSError, ValueError):
-            stream.write(_encodable(text, stream.encoding))
+            stream.write(_encodable(text, stream.encoding or "utf-8"))
             stream.flush()
 
 
-def _encodable(text: str, encoding: str | None) -> str:
+def _encodable(text: str, encoding: str) -> str:
     try:
-        text.encode(encoding or "utf-8")
+        text.encode(encoding)
     except UnicodeEncodeError:
         ours = text.replace("·", "-").replace("…", "...").replace("–", "-")
-        return ours.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")
+        return ours.encode(encoding, "backslashreplace").decode(encoding)
     return text
 
 
@@ -149,3 +169,22 @@ def _is_terminal(stream: TextIO) -> bool:
 def _says(text: str, count: int) -> bool:
     numbers = re.findall(r"\d[\d,]*", text)
     return str(count) in [number.replace(",", "") for number in numbers]
+
+
+_shared = Diagnostics()
+# One voice a process: whoever writes a line also erases the progress line another one drew.
+
+note = _shared.note
+error = _shared.error
+usage_error = _shared.usage_error
+stats = _shared.stats
+progress = _shared.progress
+end_progress = _shared.end_progress
+
+
+class Progress:
+    """The progress line of a run, as the runner calls it."""
+
+    def show(self, work: Working) -> None:
+        """Shows how far the work is."""
+        progress(work)

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UsageError
-from workbench.output.values import Plain, plain
+from workbench.values import Plain, plain
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -23,8 +23,8 @@ MAXIMUM = 2000
 """Characters of a condition: what is longer is no condition somebody wrote."""
 
 _WHAT = (
-    "Compare a column (rate_from_first < 0.2) or a total (totals.users < 100), "
-    "with and, or, not, in, between, is null."
+    "compare a column (rate_from_first < 0.2) or a total (totals.users < 100), "
+    "with and, or, not, in, between, is null"
 )
 
 _Number = int | float
@@ -48,7 +48,7 @@ def met(
     one. Names are looked for in the first row and in ``columns``, which also serve where there is no row.
     Raises UsageError for what is no such condition, for unknown names and for text compared with numbers.
     """
-    tree = parse(expression)
+    tree = _parse(expression)
     left = iter(rows)
     first: Row | None = next(left, None)
     asks_rows = False
@@ -65,11 +65,12 @@ def met(
     return next((row for row in candidates if _truth(tree, _Scope(row, totals))), None)
 
 
-def parse(expression: str) -> exp.Expr:
-    """The condition as a tree of what is allowed in one; asked before the work begins.
+def check_expression(expression: str) -> None:
+    """Raises UsageError for what is no condition; asked before the work begins. Names are checked later."""
+    _parse(expression)
 
-    Raises UsageError for anything else.
-    """
+
+def _parse(expression: str) -> exp.Expr:
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import ParseError, SqlglotError
@@ -116,9 +117,9 @@ def _know(path: tuple[str, ...], names: Mapping[str, object], before: str) -> No
         return
     near = difflib.get_close_matches(wanted, [str(name) for name in names], n=1)
     if near:
-        hint = f"Did you mean {before}{near[0]}?"
+        hint = f"did you mean {before}{near[0]}?"
     else:
-        hint = f"There are: {', '.join(before + str(name) for name in names)}. Text stands in single quotes."
+        hint = f"there are {', '.join(before + str(name) for name in names)}; text stands in single quotes"
     raise UsageError(f"{OPTION}: unknown name {before}{wanted}", hint)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from queries.question import Scope
+from workbench.diagnostics import Diagnostics
+from workbench.errors import UsageError
+from workbench.output import FORMATS, Format
+
+if TYPE_CHECKING:
+    from queries.question import Scope
 
 F = TypeVar("F", bound=Callable[..., object])
-Format = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
-FORMATS: tuple[Format, ...] = ("table", "json", "jsonl", "csv", "tsv", "md", "parquet")
 
 NOT_YET = ("--segment", "--who", "--compare", "--session-gap", "--mask")
 """Shared options whose rules later versions bring; refused by name until then."""
@@ -86,6 +89,8 @@ def scope_options(function: F) -> F:
 
 def scope_of(values: dict[str, Any]) -> Scope:
     """Takes the scope's options out of a command's keyword arguments."""
+    from queries.question import Scope
+
     taken = {name: values.pop(name) for name in Scope.__dataclass_fields__ if name in values}
     taken["data"] = tuple(taken.get("data", ()))
     return Scope(**taken)
@@ -142,3 +147,23 @@ def output_of(values: dict[str, Any]) -> OutputOptions:
             raise click.UsageError(f"--{short} and --format {taken['format']} name two formats")
         taken["format"] = cast(Format, short)
     return OutputOptions(**taken)
+
+
+def seconds(span: str | None) -> float | None:
+    """``--timeout`` in seconds. Raises :class:`UsageError` for a span that cannot be read."""
+    if span is None:
+        return None
+    from queries.question import QuestionError
+    from queries.ranges import parse_duration
+
+    try:
+        milliseconds = parse_duration(span)
+    except QuestionError as error:
+        raise UsageError(f"--timeout: {error.message}", error.hint) from error
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def diagnostics() -> Diagnostics:
+    """The process's writer of stderr, as the front door made it."""
+    told = click.get_current_context().find_object(Diagnostics)
+    return Diagnostics() if told is None else told

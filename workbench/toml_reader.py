@@ -151,7 +151,11 @@ class Table:
     def texts(self, key: str, *, required: bool = False) -> tuple[str, ...]:
         """One text or a list of texts."""
         value = self.values.get(key)
-        if isinstance(value, list) and value and all(isinstance(item, str) and item.strip() for item in value):
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(item, str) and item.strip() for item in value)
+        ):
             return tuple(value)
         if isinstance(value, list) and not value and not required:
             return ()

@@ -171,7 +171,7 @@ def load(path: Path) -> Workspace:
     """
     if path.is_dir() and path.name != FILE_NAME:
         path = path / FILE_NAME
-    root = Path(os.path.abspath(path)).parent
+    root = _absolute(path).parent
     reader = Reader(path, read_toml(path))
     top = reader.top
     _check_schema(reader, top)
@@ -196,7 +196,7 @@ def from_paths(paths: Sequence[str | Path], mapping: str | None = None) -> Works
         raise NoData("no data was named", "name files or a folder: --data PATH")
     groups: dict[Path, list[str]] = {}
     for path in paths:
-        text = os.path.abspath(os.path.expanduser(path))
+        text = str(_absolute(Path(path).expanduser()))
         key = Path(text).parent if Path(text).is_file() else Path(text)
         groups.setdefault(key, []).append(text)
     names = _distinct_names(list(groups))
@@ -381,13 +381,20 @@ def _check_names(reader: Reader, sources: Sequence[Source]) -> None:
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
     names: list[str] = []
     for path in paths:
-        parts = [part for part in path.parts if not any(char in part for char in "*?[") and part != path.anchor]
+        parts = [
+            part for part in path.parts if not any(char in part for char in "*?[") and part != path.anchor
+        ]
         base = parts[-1] if parts else "data"
         name, number = base, 2
         while name in names:
             name, number = f"{base} {number}", number + 1
         names.append(name)
     return names
+
+
+def _absolute(path: Path) -> Path:
+    """The path from the root, symbolic links kept: files are named as the user named them."""
+    return Path(os.path.normpath(Path.cwd() / path))
 
 
 def _folder(path: Path) -> Path:

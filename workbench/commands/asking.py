@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import importlib
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from queries import QUESTIONS
-from workbench import SEMANTICS_VERSION, __version__, diagnostics, output, runner
-from workbench.errors import ConditionMet, NoData, UsageError
-from workbench.options import Format, OutputOptions
+from workbench import output, runner
+from workbench.errors import Changed, ConditionMet, NoData, UsageError, WorkbenchError
+from workbench.options import OutputOptions, diagnostics, seconds
 
 if TYPE_CHECKING:
-    from queries.question import Request, Result
+    from queries.question import Request, Result, Scope
     from workbench.dataset import Dataset
+
+COMPLETION_SECONDS = 5.0
 
 
 def ask(make: Callable[[], Request], options: OutputOptions, *, cell: str | None = None) -> None:
@@ -36,70 +36,125 @@ def ask(make: Callable[[], Request], options: OutputOptions, *, cell: str | None
 
 
 def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
-    from workbench.dataset import opened
-    from workbench.failif import check_expression
+    told = diagnostics()
+    _check(options, cell)
+    timeout = seconds(options.timeout)
 
+    def answer(task: runner.Task) -> tuple[Dataset, Result | str]:
+        try:
+            return _answer(request, options, cell, task)
+        except Changed:
+            # Whatever changed may have settled: one more try, over a new listing.
+            return _answer(request, options, cell, task)
+
+    def show(task: runner.Task) -> None:
+        engine = task.engine_progress
+        told.progress(task.progress if engine is None else engine, task.what)
+
+    dataset, answered = runner.run(answer, timeout_seconds=timeout, on_progress=show)
+    told.end_progress()
+
+    def deliver(task: runner.Task) -> None:
+        dataset.serve(task)
+        if isinstance(answered, str):
+            place = {"destination": options.output, "force": options.force}
+            output.write_text(answered, **place, protected=dataset.source_folders)  # type: ignore[arg-type]
+        else:
+            _deliver(answered, options, cell, dataset.source_folders)
+
+    try:
+        runner.run(deliver)
+    finally:
+        if options.stats:
+            told.stats(dataset.stats())
+
+
+def _check(options: OutputOptions, cell: str | None) -> None:
+    """What can be refused before any work is done."""
     if options.fail_if is not None:
+        from workbench.failif import check_expression
+
         check_expression(options.fail_if)
+    if cell is not None:
+        from queries.funnel_table import parse_cell
+
+        parse_cell(cell)
     if options.output is not None and str(options.output) != "-":
         output.check_destination(options.output, force=options.force)
-    module = importlib.import_module(QUESTIONS[request.arguments()[0]].module)
-    shown: list[Result] = []
-    text: list[str] = []
 
-    def work(task: runner.Task) -> Dataset:
-        dataset = opened(request.scope, task, memory=options.memory, threads=options.threads)
-        if options.sql:
-            text.append(dataset.script(module.answer(request, dataset).sql))
-        else:
-            answered = module.answer(request, dataset)
-            shown.append(answered if cell is None else dataset.people_of(answered, cell))
-        return dataset
 
-    dataset = runner.run(
-        work, timeout_seconds=_seconds(options.timeout), on_progress=diagnostics.Progress().show
-    )
-    folders = dataset.source_folders
+def _answer(
+    request: Request, options: OutputOptions, cell: str | None, task: runner.Task
+) -> tuple[Dataset, Result | str]:
+    from workbench.dataset import opened
+
+    module: Any = importlib.import_module(QUESTIONS[request.arguments()[0]].module)
+    dataset = opened(request.scope, task, memory=options.memory, threads=options.threads)
     if options.sql:
-        output.write_text(text[0], destination=options.output, force=options.force, protected=folders)
-    else:
-        _deliver(shown[0], options, _format(options, cell), folders)
-    if options.stats:
-        diagnostics.stats(dataset.stats())
+        return dataset, dataset.script(module.statements(request, dataset))
+    answered: Result = module.answer(request, dataset)
+    return dataset, answered if cell is None else dataset.people_of(answered, cell)
 
 
-def _deliver(result: Result, options: OutputOptions, format: Format, folders: Sequence[Path]) -> None:
+def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: Sequence[Path]) -> None:
     aside = [note for note in result.notes if note.sets_aside]
     if options.strict and aside:
         raise NoData(f"--strict: {aside[0].text}", "without --strict it is left out and counted")
     output.write(
         result,
-        format=format,
+        format=options.format or ("table" if cell is None else "jsonl"),
         destination=options.output,
         force=options.force,
         csv_safe=options.csv_safe,
         limit=options.limit,
         protected=folders,
-        note=diagnostics.note,
+        note=diagnostics().note,
     )
-    if options.require_data and not any(result.totals.values()):
-        raise NoData("no rows", "drop --require-data to take an empty answer as an answer")
+    if options.require_data and not result.totals.get("users"):
+        raise NoData("--require-data: nobody in the answer", "without --require-data an empty answer is exit 0")
     if options.fail_if is not None:
         from workbench.failif import met
 
         row = met(options.fail_if, result.rows, result.totals)
         if row is not None:
-            raise ConditionMet(f"--fail-if {options.fail_if!r} is true", f"for {row}")
+            shown = ", ".join(f"{key} {value}" for key, value in list(row.items())[:3])
+            raise ConditionMet(f"--fail-if {options.fail_if} is true for {shown or 'the totals'}")
 
 
-def _format(options: OutputOptions, cell: str | None) -> Format:
-    return options.format or ("table" if cell is None else "jsonl")
+# --- completion -------------------------------------------------------------------------------------------
 
 
-def _seconds(timeout: str | None) -> float | None:
-    if timeout is None:
-        return None
-    from queries.ranges import parse_duration
+def complete_event(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Event names of the data at hand, the most frequent first, with their counts."""
+    from queries import catalogue
 
-    milliseconds = parse_duration(timeout)
-    return None if milliseconds is None else milliseconds / 1000
+    def names(dataset: Dataset) -> list[CompletionItem]:
+        rows = catalogue.answer(catalogue.EventsRequest(scope=dataset.scope), dataset).rows
+        return [CompletionItem(str(row["event"]), help=f"{row['events']:,} events") for row in rows]
+
+    return _completed(ctx, names, incomplete)
+
+
+def complete_property(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Property names of the data at hand, with their kinds."""
+
+    def names(dataset: Dataset) -> list[CompletionItem]:
+        columns = dataset.schema.columns.values()
+        return [CompletionItem(column.name, help=column.kind) for column in columns]
+
+    return _completed(ctx, names, incomplete)
+
+
+def _completed(
+    ctx: click.Context, names: Callable[[Dataset], list[CompletionItem]], incomplete: str
+) -> list[CompletionItem]:
+    """What starts with the text so far; nothing where there is no data, since a shell waits for no errors."""
+    from queries.question import QuestionError, Scope
+    from workbench.dataset import opened
+
+    scope = Scope(data=tuple(ctx.params.get("data") or ()), mapping=ctx.params.get("mapping"))
+    try:
+        found = names(opened(scope, runner.Task(COMPLETION_SECONDS)))
+    except (WorkbenchError, QuestionError):
+        return []
+    return [item for item in found if item.value.startswith(incomplete)]

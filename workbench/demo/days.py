@@ -44,7 +44,5 @@ def weights() -> Ints:
     )
 
 
-HOUR = table(
-    (14, 8, 5, 3, 3, 5, 12, 22, 32, 40, 46, 46, 52, 46, 42, 42, 42, 42, 46, 58, 72, 78, 62, 34)
-)
+HOUR = table((14, 8, 5, 3, 3, 5, 12, 22, 32, 40, 46, 46, 52, 46, 42, 42, 42, 42, 46, 58, 72, 78, 62, 34))
 """The hour a visit starts: quiet before dawn, a lunch hump, an evening peak."""

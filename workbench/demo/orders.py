@@ -65,8 +65,6 @@ def pay(
     event_session: Ints,
 ) -> tuple[Paid, SessionLines]:
     """Adds up every session's cart and writes the lines of those that were paid."""
-    from workbench.demo.sessions import quantity
-
     count = len(visits.person)
     which = np.flatnonzero(in_cart)
     session, product = unit_session[which], unit_product[which]
@@ -111,6 +109,11 @@ def pay(
         margin=net - catalogue.COST[product] * pieces,
     )
     return paid, SessionLines(lines, session)
+
+
+def quantity(word: Words) -> Ints:
+    """Pieces of a line: mostly one."""
+    return 1 + chance(word, 48, CELLS // 8).astype(np.int64) + chance(word, 56, 12).astype(np.int64)
 
 
 def discount_of(coupon: Ints, total: Ints) -> Ints:
@@ -165,6 +168,3 @@ def _refunds(day: int, paid: Paid, which: Ints, word: Words) -> Rows:
     out.category = catalogue.category_of(out.product)
     out.reason = rows.SIZE + picked(_WHY, word, 48)
     return out
-
-
-__all__ = ["CELLS", "Paid", "Refunds", "SessionLines", "discount_of", "pay", "share"]

@@ -13,7 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.demo.days import DAYS
-from workbench.demo.draws import CELLS, Bools, Ints, Words, below, bits, chance, derived, lomax, picked, table, words
+from workbench.demo.draws import (
+    CELLS,
+    Bools,
+    Ints,
+    Words,
+    below,
+    bits,
+    chance,
+    derived,
+    lomax,
+    picked,
+    table,
+    words,
+)
 
 EVENTS_PER_PERSON = 30
 PLATFORMS = ("mini_program", "app", "web")

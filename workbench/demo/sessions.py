@@ -12,8 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.demo import catalogue, days, rows, traffic
-from workbench.demo.draws import CELLS, Bools, Ints, Words, bits, chance, derived, lomax, picked, table, within
-from workbench.demo.orders import Paid, pay
+from workbench.demo.draws import (
+    CELLS,
+    Bools,
+    Ints,
+    Words,
+    bits,
+    chance,
+    derived,
+    lomax,
+    picked,
+    table,
+    within,
+)
+from workbench.demo.orders import Paid, pay, quantity
 from workbench.demo.people import People, State
 from workbench.demo.rows import Lines, Rows
 from workbench.demo.visits import CARTED, FAILED, NOTHING, PAID, Visits
@@ -109,7 +121,11 @@ def play(people: People, state: State, visits: Visits) -> Played:
 
     out = rows.blank(len(event))
     out.ts, out.event, out.place = ts, event, place
-    out.person, out.device, out.session = visits.person[session], visits.device[session], visits.number[session]
+    out.person, out.device, out.session = (
+        visits.person[session],
+        visits.device[session],
+        visits.number[session],
+    )
     out.channel, out.campaign = visits.channel[session], visits.campaign[session]
     out.platform, out.version = visits.platform[session], visits.version[session]
     out.city = people.city[out.person]
@@ -119,7 +135,9 @@ def play(people: People, state: State, visits: Visits) -> Played:
     in_force = visits.known[session] | (place >= login_place[session])
     out.user = np.where(in_force, out.person, -1)
     _browsing(out, units, unit, word)
-    paid, lines = pay(state, visits, units.session, units.product, units.word, _kept_lines(units), out, session)
+    paid, lines = pay(
+        state, visits, units.session, units.product, units.word, _kept_lines(units), out, session
+    )
     _carts(out, paid, units, unit, session)
     keep = kept[session]
     if not keep.all():
@@ -222,11 +240,6 @@ def _browsing(out: Rows, units: Units, unit: Ints, word: Words) -> None:
     out.position = np.where(out.event == _R.CLICK, 1 + (bits(word, 48) * bits(word, 48) * 20 >> 32), -1)
 
 
-def quantity(word: Words) -> Ints:
-    """Pieces of a line: mostly one."""
-    return 1 + chance(word, 48, CELLS // 8).astype(np.int64) + chance(word, 56, 12).astype(np.int64)
-
-
 def _carts(out: Rows, paid: Paid, units: Units, unit: Ints, session: Ints) -> None:
     """Fills in what cart, coupon, checkout and payment events carry."""
     event = out.event
@@ -243,4 +256,6 @@ def _carts(out: Rows, paid: Paid, units: Units, unit: Ints, session: Ints) -> No
     by_coupon = np.roll(event == _R.COUPON, 1)
     asked = np.where(by_coupon, _R.BY_COUPON, _R.BY_CHECKOUT)
     failed = np.where(chance(units.word[unit], 40, CELLS * 3 // 4), _R.TIMEOUT, _R.BALANCE)
-    out.reason = np.select([event == _R.PROMPT, event == _R.FAILED], [asked, failed], default=-1).astype(np.int64)
+    out.reason = np.select([event == _R.PROMPT, event == _R.FAILED], [asked, failed], default=-1).astype(
+        np.int64
+    )

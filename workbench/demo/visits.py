@@ -115,9 +115,16 @@ def _channel(people: People, state: State, day: int, person: Ints, word: Words, 
 
 
 def _goes(
-    people: People, state: State, day: int, person: Ints, word: Words, channel: Ints, platform: Ints, version: Ints
+    people: People,
+    state: State,
+    day: int,
+    person: Ints,
+    word: Words,
+    channel: Ints,
+    platform: Ints,
+    version: Ints,
 ) -> Ints:
-    eager = 4200 * traffic.EAGER[channel] * people.appetite[person] // 100
+    eager = 6000 * traffic.EAGER[channel] * people.appetite[person] // 100
     eager = np.where(state.primed_until[person] >= day, eager * 4, eager)
     carts = chance(word, 0, np.minimum(eager, CELLS * 2 // 3))
     checks = chance(word, 16, np.where(platform == WEB, CELLS // 5, CELLS * 11 // 20))

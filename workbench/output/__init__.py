@@ -27,7 +27,7 @@ from workbench.output.streams import (
     stdout_is_terminal,
 )
 from workbench.output.table import Paper, markdown, table
-from workbench.output.values import plain
+from workbench.values import plain
 
 if TYPE_CHECKING:
     from queries.question import Note, Result, Row
@@ -73,7 +73,7 @@ def write(
     """
     place = _place(destination, force, protected)
     if format == "parquet" and place.terminal:
-        raise UsageError("Parquet is not for a terminal", "Give --output FILE, or pipe it on.")
+        raise UsageError("Parquet is not for a terminal", "give --output FILE, or pipe it on")
     cut = _cut(result, limit)
     rows = _limited(result.rows, limit) if cut else result.rows
     notes = (*result.notes, *cut)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workbench.output.values import Plain, plain
 from workbench.text import NULL, Align, clean
+from workbench.values import Plain, plain
 
 if TYPE_CHECKING:
     from queries.question import Shown

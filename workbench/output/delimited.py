@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.output.values import plain
+from workbench.values import plain
 
 if TYPE_CHECKING:
     from queries.question import Result, Row

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench import SEMANTICS_VERSION
-from workbench.output.values import Plain, plain, plain_row
 from workbench.schemas import SCHEMA_VERSION
+from workbench.values import Plain, plain, plain_row
 
 if TYPE_CHECKING:
     from queries.question import Note, Request, Result, Row

@@ -31,21 +31,21 @@ def check_destination(path: Path, *, force: bool = False, protected: Sequence[Pa
     for folder in protected:
         if target.is_relative_to(os.path.realpath(folder)):
             raise UsageError(
-                f"Cannot write {path}: data is read from {folder}",
-                "Give --output a file outside the data folders.",
+                f"cannot write {path}: data is read from {folder}",
+                "give --output a file outside the data folders",
             )
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         if not target.parent.is_dir():
-            raise UsageError(f"Cannot write {path}: there is no folder {target.parent}") from None
+            raise UsageError(f"cannot write {path}: there is no folder {target.parent}") from None
         return target
     except OSError as error:
-        raise UsageError(f"Cannot write {path}: {reason(error)}") from error
+        raise UsageError(f"cannot write {path}: {reason(error)}") from error
     if stat.S_ISDIR(mode):
-        raise UsageError(f"Cannot write {path}: it is a folder", "Name a file in it.")
+        raise UsageError(f"cannot write {path}: it is a folder", "name a file in it")
     if stat.S_ISREG(mode) and not force:
-        raise UsageError(f"{path} exists", "Give --force to replace it.")
+        raise UsageError(f"{path} exists", "give --force to replace it")
     return target
 
 
@@ -90,7 +90,7 @@ def _opening(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise QueryFailed(f"Cannot write {path}: {reason(error)}") from error
+        raise QueryFailed(f"cannot write {path}: {reason(error)}") from error
 
 
 def _prefix(target: Path) -> str:

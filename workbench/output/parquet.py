@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workbench import SEMANTICS_VERSION
 from workbench.output.documents import command_line
 from workbench.output.streams import Sink
-from workbench.output.values import Plain, plain
+from workbench.values import Plain, plain
 
 if TYPE_CHECKING:
     import pyarrow as pa

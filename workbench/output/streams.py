@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, ClassVar
 
+from workbench.diagnostics import end_progress
 from workbench.errors import QueryFailed, WorkbenchError
 
 
@@ -68,7 +69,7 @@ class Sink(io.RawIOBase):
             raise ClosedPipe from error
         except OSError as error:
             self.failed = True
-            raise QueryFailed(f"Cannot write {self._name}: {reason(error)}") from error
+            raise QueryFailed(f"cannot write {self._name}: {reason(error)}") from error
 
 
 def reason(error: OSError) -> str:
@@ -80,7 +81,8 @@ def reason(error: OSError) -> str:
 def standard_output() -> Iterator[Sink]:
     """Standard output as a sink, flushed at the end; raises as a sink does, also where there is none."""
     if sys.stdout is None or sys.stdout.closed:
-        raise QueryFailed("Cannot write standard output: it is closed", "Give --output FILE.")
+        raise QueryFailed("cannot write standard output: it is closed", "give --output FILE")
+    end_progress()
     sink = Sink(_bytes_of_stdout(), "standard output")
     try:
         sink.flush()

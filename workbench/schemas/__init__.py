@@ -27,7 +27,7 @@ def load(report: str) -> dict[str, object]:
     Raises UsageError for a report that has none.
     """
     if report not in names():
-        raise UsageError(f"There is no JSON Schema named {report!r}", f"There are: {', '.join(names())}.")
+        raise UsageError(f"there is no JSON Schema named {report!r}", f"there are {', '.join(names())}")
     schema = _read(report)
     if report not in ("envelope", "error"):
         schema["$defs"] = {"envelope": _read("envelope")}

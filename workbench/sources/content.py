@@ -12,12 +12,12 @@ HEAD_BYTES = 65536
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"PARE", "encrypted Parquet: write it without footer encryption"),
-    (b"\x1f\x8b", "gzip, not Parquet: if it is CSV or JSON, name it .csv.gz or .json.gz"),
-    (b"\x28\xb5\x2f\xfd", "zstd, not Parquet: if it is CSV or JSON, name it .csv.zst or .json.zst"),
+    (b"\x1f\x8b", "gzip, by its content: name it .csv.gz or .json.gz if it holds that"),
+    (b"\x28\xb5\x2f\xfd", "zstd, by its content: name it .csv.zst or .json.zst if it holds that"),
     (b"PK\x03\x04", "a ZIP archive: unpack it first"),
-    (b"ORC", "ORC, not Parquet: convert it first"),
-    (b"Obj\x01", "Avro, not Parquet: convert it first"),
-    (b"ARROW1", "an Arrow file, not Parquet: convert it first"),
+    (b"ORC", "ORC, by its content: convert it to Parquet"),
+    (b"Obj\x01", "Avro, by its content: convert it to Parquet"),
+    (b"ARROW1", "an Arrow file: convert it to Parquet"),
     (b"SQLite format 3\0", "an SQLite database: export its tables as Parquet or CSV"),
 )
 

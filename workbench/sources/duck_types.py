@@ -45,7 +45,9 @@ class Typed:
 
 def is_nested(type_: str) -> bool:
     """Whether a type holds others: JSON counts."""
-    return type_ == "JSON" or type_.endswith("]") or type_.startswith(("STRUCT(", "MAP(", "UNION(", "VARIANT"))
+    return (
+        type_ == "JSON" or type_.endswith("]") or type_.startswith(("STRUCT(", "MAP(", "UNION(", "VARIANT"))
+    )
 
 
 def is_integer(type_: str) -> bool:

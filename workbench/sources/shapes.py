@@ -85,7 +85,9 @@ class Shape:
 def shapes() -> Mapping[str, Shape]:
     """Every shipped shape by name, in order of names."""
     folder = files("workbench.sources").joinpath("shape_files")
-    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
+    found = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name
+    )
     read = [read_shape(entry.read_text("utf-8")) for entry in found]
     return {shape.name: shape for shape in read}
 
@@ -131,7 +133,19 @@ def read_shape(text: str) -> Shape:
 
 
 def _table(shape: str, raw: Mapping[str, object]) -> ShapeTable:
-    known = {"kind", "columns", "any", "without", "values", "event", "map", "time", "money", "companion", "note"}
+    known = {
+        "kind",
+        "columns",
+        "any",
+        "without",
+        "values",
+        "event",
+        "map",
+        "time",
+        "money",
+        "companion",
+        "note",
+    }
     if unknown := set(raw) - known:
         raise ValueError(f"shape {shape}: unknown key {min(unknown)}")
     kind = cast(TableKind, raw["kind"])

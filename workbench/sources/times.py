@@ -82,12 +82,18 @@ def look(column: Typed, declared: TimeFormat) -> tuple[str, ...]:
         return (f"coalesce(bool_or({_native_us(column)} % 1000 <> 0), false)",)
     if is_number(column.type):
         counts = _unit_counts(f"CAST({value} AS DOUBLE)")
-        fractions = f"coalesce(bool_or({value} <> trunc({value})), false)" if not _whole(column.type) else "false"
+        fractions = (
+            f"coalesce(bool_or({value} <> trunc({value})), false)" if not _whole(column.type) else "false"
+        )
         return (f"count({value})", *counts, fractions, "NULL", *_finer_counts(f"CAST({value} AS DOUBLE)"))
     if column.type == "VARCHAR":
         if declared.pattern is not None:
             stamp = f"try_strptime({value}, {literal(declared.pattern)})"
-            return (f"count(nullif({value}, ''))", f"count({stamp})", f"min({value}) FILTER ({stamp} IS NULL)")
+            return (
+                f"count(nullif({value}, ''))",
+                f"count({stamp})",
+                f"min({value}) FILTER ({stamp} IS NULL)",
+            )
         given = f"nullif(trim({value}), '')"
         number = f"CASE WHEN regexp_full_match({value}, '{_DIGITS}') THEN TRY_CAST({value} AS DOUBLE) END"
         return (
@@ -105,7 +111,11 @@ def look(column: Typed, declared: TimeFormat) -> tuple[str, ...]:
 
 
 def plan(
-    column: Typed, declared: TimeFormat, zone: str, seen: Sequence[object] | None, offset_us: int | None = None
+    column: Typed,
+    declared: TimeFormat,
+    zone: str,
+    seen: Sequence[object] | None,
+    offset_us: int | None = None,
 ) -> TimePlan | Refused:
     """How to read a column, from its type, what the user declared and what :func:`look` found.
 
@@ -117,7 +127,9 @@ def plan(
     if column.type == "DATE":
         return TimePlan("date", column.type, zone)
     if is_time(column.type):
-        form: Form = "native" if column.type.startswith("TIMESTAMP_") or column.type == "TIMESTAMP" else "zoned"
+        form: Form = (
+            "native" if column.type.startswith("TIMESTAMP_") or column.type == "TIMESTAMP" else "zoned"
+        )
         fine = bool(seen[0]) if seen else column.type not in ("TIMESTAMP_S", "TIMESTAMP_MS")
         return TimePlan(form, column.type, zone, fine=fine, offset_us=offset_us)
     if is_number(column.type):
@@ -187,7 +199,9 @@ def _number_plan(type_: str, declared: TimeFormat, seen: Sequence[object] | None
     if seen is None:
         if declared.unit is None:
             return _no_unit("numbers")
-        return TimePlan("epoch", type_, unit=declared.unit, fractions=not whole, fine=declared.unit in ("us", "ns"))
+        return TimePlan(
+            "epoch", type_, unit=declared.unit, fractions=not whole, fine=declared.unit in ("us", "ns")
+        )
     count, fractions = int(str(seen[0])), bool(seen[5])
     unit = _unit(declared, count, [int(str(value)) for value in seen[1:5]])
     if isinstance(unit, Refused):
@@ -215,7 +229,7 @@ def _text_plan(declared: TimeFormat, zone: str, seen: Sequence[object] | None) -
     if count and not parsed:
         return Refused(
             f'none of its times can be read: "{_short(seen[6])}"',
-            "say how they are written: [source.time] format = \"%d/%m/%Y %H:%M:%S\"",
+            'say how they are written: [source.time] format = "%d/%m/%Y %H:%M:%S"',
         )
     if naive == count:
         return TimePlan("naive", "VARCHAR", zone, fine=fine)

@@ -1,0 +1,49 @@
+"""``workbench demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench import output, runner
+from workbench.options import diagnostics, seconds
+
+
+@click.command("demo")
+@click.argument("folder", default="workbench-demo", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]")
+@click.option("--events", type=click.IntRange(min=1_000, max=100_000_000), default=200_000, show_default=True, metavar="N", help="About how many events; up to 100 million.")
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, metavar="N", help="Another seed, another shop.")
+@click.option("--no-open", is_flag=True, help="Only write it.")
+@click.option("--timeout", metavar="SPAN", help="Give up after this long, like 5m; exit 4.")
+def command(folder: Path, events: int, seed: int, no_open: bool, timeout: str | None, **values: Any) -> None:
+    """Write a demo shop to DIR: three months of events of a made-up shop, with truths to be found.
+
+    The same rows on every machine. What is planted, and the command that finds it, stands in truths.toml.
+
+    \b
+    Examples:
+      workbench demo shop
+      workbench demo big --events 10000000
+    """
+    from workbench.demo import write_demo
+
+    told = diagnostics()
+    summary = runner.run(
+        lambda task: write_demo(folder, events=events, seed=seed, progress=task.report, check=task.check),
+        timeout_seconds=seconds(timeout),
+        on_progress=lambda task: told.progress(task.progress, task.what),
+    )
+    told.end_progress()
+    output.write_text(_told(folder, summary))
+
+
+def _told(folder: Path, summary: Any) -> str:
+    return f"""{summary.events:,} events of {summary.people:,} people in {folder}
+
+Next:
+  workbench -C {folder} events
+  workbench -C {folder} funnel --step product_view --step add_to_cart --step order_paid --by channel
+  workbench -C {folder} {summary.story}
+"""

@@ -1,0 +1,91 @@
+"""Says how the files of a source differ in their columns, read from their footers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from queries.question import ColumnKind, Note
+from workbench.sources.duck_types import is_nothing, kind_of_type
+from workbench.sources.mapping import listed
+from workbench.sources.snapshot import DataFile
+
+Seen = tuple[str, DataFile, tuple[str, ...]]
+"""A file's name, the file, and the canonical columns it should have but lacks."""
+
+
+def wider(one: ColumnKind | None, other: ColumnKind | None) -> ColumnKind | None:
+    """The kind that holds both; None is a column that never held a value."""
+    if one is None or other is None or one == other:
+        return one or other
+    return "number" if {one, other} == {"integer", "number"} else "text"
+
+
+def notes(source: str, seen: Sequence[Seen]) -> Iterator[Note]:
+    """What a reader of the numbers should know of a source's files; nothing for files that are alike."""
+    files = sorted(seen, key=lambda one: one[0].encode("utf-8", "surrogateescape"))
+    if len(files) < 2:
+        yield from _overridden(source, files)
+        return
+    first = {name.casefold() for name, _ in files[0][1].columns}
+    order: dict[str, str] = {}
+    for _, file, _ in files:
+        for name, _ in file.columns:
+            order.setdefault(name.casefold(), name)
+    for folded, name in order.items():
+        have = [one for one, file, _ in files if folded in {column.casefold() for column, _ in file.columns}]
+        lack = [
+            one for one, file, _ in files if folded not in {column.casefold() for column, _ in file.columns}
+        ]
+        if lack and folded in first:
+            text = f"{source}: column {listed([name])} is missing in {_files(lack)}: null there"
+            yield Note("column-missing", text, "warning", len(lack))
+        elif lack:
+            yield Note(
+                "column-extra",
+                f"{source}: column {listed([name])} is only in {_files(have)}",
+                count=len(have),
+            )
+        yield from _types(source, folded, name, files)
+    yield from _overridden(source, files)
+
+
+def _types(source: str, folded: str, name: str, files: Sequence[Seen]) -> Iterator[Note]:
+    types: dict[str, str] = {}
+    for one, file, _ in files:
+        for column, type_ in file.columns:
+            if column.casefold() == folded and not is_nothing(type_):
+                types.setdefault(type_, one)
+    kinds = {kind_of_type(type_) for type_ in types}
+    dates = "DATE" in types and "time" in kinds
+    if len(kinds) < 2 and not dates and not _clocks(list(types)):
+        return
+    told = ", ".join(f"{type_[:40]} in {listed([one])}" for type_, one in list(types.items())[:4])
+    widest: ColumnKind | None = None
+    for kind in kinds:
+        widest = wider(widest, kind)
+    read = "time" if dates or _clocks(list(types)) else widest
+    yield Note("column-widened", f"{source}: column {listed([name])} is {told}: read as {read}", "warning")
+
+
+def _clocks(types: Sequence[str]) -> bool:
+    """Whether some times carry a zone and some don't."""
+    stamps = [type_ for type_ in types if type_.startswith("TIMESTAMP")]
+    return len({"TZ" in type_ or "TIME ZONE" in type_ for type_ in stamps}) > 1
+
+
+def _overridden(source: str, files: Sequence[Seen]) -> Iterator[Note]:
+    keys: dict[str, list[str]] = {}
+    for one, file, _ in files:
+        have = {name.casefold() for name, _ in file.columns}
+        for key in file.listed.partitions:
+            if key.casefold() in have:
+                keys.setdefault(key, []).append(one)
+    for key, names in keys.items():
+        text = (
+            f"{source}: {listed([key])} is a column and a folder's key; the column is read ({_files(names)})"
+        )
+        yield Note("partition-overridden", text, "warning", len(names))
+
+
+def _files(names: Sequence[str]) -> str:
+    return listed(names, 3)

@@ -1,0 +1,295 @@
+"""Finds for one file which column becomes which canonical column, or why the file can't be read as events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from queries.question import ColumnKind
+from workbench.sources import duck_types
+from workbench.sources.canonical import COLUMNS, RESERVED, is_canonical, is_id, kind_of
+from workbench.sources.duck_types import Typed, literal, quote, reach
+from workbench.sources.shapes import OWN, ShapeTable, TableKind, recognise, shape_named
+from workbench.sources.snapshot import DataFile
+from workbench.workspace import MoneyUnit, Source, Take, TimeFormat
+
+ORDER_EVENT = "order"
+"""What an order made of lines is called unless the source says otherwise."""
+
+_PLACEHOLDER = re.compile(r"\{(length )?([^{}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """What the columns of a kind of file mean: the user's word over a shape's."""
+
+    kind: TableKind
+    shape: str | None = None
+    event: Take | None = None
+    map: Mapping[str, Take] = field(default_factory=dict)
+    time: TimeFormat = TimeFormat()
+    money_unit: MoneyUnit = "major"
+    table: ShapeTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileMap:
+    """The canonical columns and the properties of one file, as SQL over the file's columns."""
+
+    canonical: Mapping[str, tuple[Typed, ...]]
+    """Of several the first that is not null."""
+    properties: Mapping[str, Typed]
+    missing: tuple[str, ...]
+    """Canonical columns that are mapped but whose column the file lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """Why a file is no event file, or can't be read as one."""
+
+    reason: str
+    hint: str | None = None
+    unlike: bool = False
+    """True where nothing says that it was meant to hold events."""
+
+
+def table_plan(source: Source, columns: Sequence[str]) -> TablePlan | None:
+    """What a file with these columns is under a source; None where nobody knows."""
+    if source.shape is not None:
+        known = shape_named(source.shape)
+        wanted = [table for table in known.tables if table.kind in (source.kind, "companion", "items")]
+        table = recognise(columns, wanted) or (recognise(columns, known.tables) if source.mapped else None)
+        if table is None and source.mapped:
+            table = next((one for one in known.tables if one.kind == "events"), None)
+        return None if table is None else _over(source, table)
+    if source.mapped or source.event is not None or source.kind != "events":
+        return _over(source, None)
+    table = recognise(columns)
+    return None if table is None else _over(source, table)
+
+
+def assumed_plan(source: Source, sibling: TablePlan | None) -> TablePlan | None:
+    """What a file nobody knows is measured against: what its siblings are, else the shape the source names."""
+    if sibling is not None:
+        return sibling
+    if source.shape is None:
+        return None
+    table = next((one for one in shape_named(source.shape).tables if one.kind == "events"), None)
+    return None if table is None else _over(source, table)
+
+
+def map_file(
+    file: DataFile,
+    plan: TablePlan,
+    alias: str,
+    virtual: Mapping[str, Typed],
+    file_name: str,
+    companions: Mapping[str, Sequence[str]],
+) -> FileMap | NotRead:
+    """The columns of a file under a plan.
+
+    ``alias`` names the scan in SQL; ``virtual`` are columns that stand in the path (hive keys), used where the
+    file has none of that name; ``file_name`` is the SQL of the file's own name; ``companions`` lists what can
+    be reached beside the file, by alias.
+    """
+    names = [name for name, _ in file.columns]
+    if trouble := _unreadable(names):
+        return trouble
+    columns = {name: Typed(f"{alias}.{quote(name)}", type_) for name, type_ in file.columns if _sane(name)}
+    columns |= {name: one for name, one in virtual.items() if duck_types.match(name, columns) is None}
+    takes = dict(plan.map)
+    if plan.event is not None:
+        takes["event"] = plan.event
+    for name in columns:
+        folded = name.casefold()
+        wanted = folded if folded in COLUMNS else name
+        if is_canonical(wanted) and wanted not in takes:
+            takes[wanted] = Take(names=(name,))
+    canonical: dict[str, tuple[Typed, ...]] = {}
+    used: set[str] = set()
+    missing = []
+    for name, take in takes.items():
+        found = _taken(take, columns, used, file_name, companions)
+        if found:
+            canonical[name] = found
+        elif take.sql is None:
+            missing.append(name)
+    if trouble := _incomplete(plan, canonical, missing, takes, columns):
+        return trouble
+    return FileMap(canonical, _properties(columns, used, canonical), tuple(missing))
+
+
+def cast(name: str, sources: Sequence[Typed], plan: TablePlan, decimals: int) -> str:
+    """The SQL of a canonical column that is no time, in its one type."""
+    kind = kind_of(name)
+    parts = [_cast(kind, one, plan, decimals) for one in sources]
+    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
+
+
+def render(template: str, columns: Mapping[str, Typed], companions: Mapping[str, Sequence[str]]) -> str:
+    """A shape's expression with its ``{path}``, ``{length path}`` and ``{companion.name}`` as text columns."""
+
+    def put(found: re.Match[str]) -> str:
+        path = found[2].strip()
+        head, _, rest = path.partition(".")
+        if head in companions and duck_types.match(head, dict.fromkeys(columns, "")) is None:
+            return f"{quote(head)}.{quote(rest)}" if rest in companions[head] else "NULL::VARCHAR"
+        column = _reached(path, columns)
+        if column is None:
+            return "NULL::VARCHAR"
+        return f"CAST({duck_types.length(column[1])} AS VARCHAR)" if found[1] else duck_types.text(column[1])
+
+    return _PLACEHOLDER.sub(put, template)
+
+
+def _over(source: Source, table: ShapeTable | None) -> TablePlan:
+    if table is None:
+        event = source.event
+        if source.kind == "lines" and event is None and "event" not in source.map:
+            event = Take(constant=ORDER_EVENT)
+        return TablePlan(source.kind, None, event, source.map, source.time, source.money_unit or "major")
+    time = source.time if source.time != TimeFormat() else table.time
+    return TablePlan(
+        table.kind,
+        table.shape,
+        source.event or table.event or (Take(constant=ORDER_EVENT) if table.kind == "lines" else None),
+        {**table.map, **source.map},
+        time,
+        source.money_unit or table.money_unit or "major",
+        replace(table),
+    )
+
+
+def _unreadable(names: Sequence[str]) -> NotRead | None:
+    folded: dict[str, str] = {}
+    for name in names:
+        other = folded.setdefault(name.casefold(), name)
+        if other is not name and other.casefold() == name.casefold():
+            return NotRead(f"columns {other} and {name} differ by case alone", "rename one of them")
+        if name.casefold() in ("file_index", "file_row_number"):
+            return NotRead(f"it has a column {name}, a name the reader needs", "rename the column")
+    return None
+
+
+def _sane(name: str) -> bool:
+    return bool(name) and len(name) <= 128 and name.isprintable()
+
+
+def _taken(
+    take: Take,
+    columns: Mapping[str, Typed],
+    used: set[str],
+    file_name: str,
+    companions: Mapping[str, Sequence[str]],
+) -> tuple[Typed, ...]:
+    if take.constant is not None:
+        return (Typed(f"{literal(take.constant)}::VARCHAR", "VARCHAR"),)
+    if take.file:
+        return (Typed(file_name, "VARCHAR"),)
+    if take.sql is not None:
+        return (Typed(f"({render(take.sql, columns, companions)})", "VARCHAR"),)
+    found = []
+    for path in take.names:
+        reached = _reached(path, columns)
+        if reached is not None:
+            found.append(reached[1])
+            if reached[1] is columns[reached[0]]:
+                used.add(reached[0])
+    return tuple(found)
+
+
+def _reached(path: str, columns: Mapping[str, Typed]) -> tuple[str, Typed] | None:
+    """The column a path begins in and what it leads to; a column of that whole name goes first."""
+    whole = duck_types.match(path, list(columns))
+    if whole is not None:
+        return whole, columns[whole]
+    parts = path.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        root = duck_types.match(".".join(parts[:cut]), list(columns))
+        if root is not None:
+            found = reach(columns[root], parts[cut:])
+            return None if found is None else (root, found)
+    return None
+
+
+def _incomplete(
+    plan: TablePlan,
+    canonical: Mapping[str, object],
+    missing: Sequence[str],
+    takes: Mapping[str, Take],
+    columns: Mapping[str, Typed],
+) -> NotRead | None:
+    if plan.kind == "companion":
+        return None
+    if plan.kind == "items":
+        lacks = [] if {"order_id", "event_id"} & set(canonical) else ["order_id"]
+        lacks += [] if "product_id" in canonical else ["product_id"]
+    else:
+        lacks = [name for name in ("ts", "event") if name not in canonical]
+        lacks += ["order_id"] if plan.kind == "lines" and "order_id" not in canonical else []
+        lacks += (
+            [] if any(is_id(name) for name in canonical) else ["any id (user_id, anonymous_id, ids.KIND)"]
+        )
+    for name in missing:
+        wanted = next(iter(takes[name].names), name)
+        if is_id(name) and _alike(wanted, columns) is not None:
+            lacks.append(name)
+    if not lacks:
+        return None
+    return _lacking(lacks, takes, columns, plan)
+
+
+def _lacking(
+    lacks: Sequence[str], takes: Mapping[str, Take], columns: Mapping[str, Typed], plan: TablePlan
+) -> NotRead:
+    told, hints = [], []
+    for name in dict.fromkeys(lacks):
+        wanted = takes[name].names[0] if name in takes and takes[name].names else name
+        told.append(name if wanted == name else f"{name} (column {wanted})")
+        if other := _alike(wanted, columns):
+            hints.append(f'map both if they are the same: {name} = ["{wanted}", "{other}"]')
+    ids = [name for name in takes if is_id(name)]
+    unlike = {"ts", "event"} <= set(lacks) or (plan.shape == OWN and "ts" in lacks and not ids)
+    hint = hints[0] if hints else f"its columns are: {listed(list(columns))}"
+    return NotRead(f"no column for {', '.join(told)}", hint, unlike)
+
+
+def _alike(wanted: str, columns: Mapping[str, Typed]) -> str | None:
+    """A column whose name is another spelling of the wanted one."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"[\W_]+", "", name).casefold()
+
+    return next((name for name in columns if plain(name) == plain(wanted) and name != wanted), None)
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names as a message lists them: cut, on one line."""
+    shown = ", ".join(
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in n)[:60] for n in names[:most]
+    )
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _properties(
+    columns: Mapping[str, Typed], used: set[str], canonical: Mapping[str, object]
+) -> dict[str, Typed]:
+    properties: dict[str, Typed] = {}
+    for name, column in columns.items():
+        if name in used:
+            continue
+        taken = name.casefold() in RESERVED or is_canonical(name.casefold()) or name in canonical
+        properties[f"{name}_raw" if taken else name] = column
+    return properties
+
+
+def _cast(kind: ColumnKind, column: Typed, plan: TablePlan, decimals: int) -> str:
+    if duck_types.is_nothing(column.type):
+        return "NULL::VARCHAR" if kind == "text" else "NULL::BIGINT"
+    if kind == "money":
+        return duck_types.money(column, decimals, minor=plan.money_unit == "minor")
+    if kind == "integer":
+        return duck_types.integer(column)
+    return duck_types.text(column)
+

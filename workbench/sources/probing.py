@@ -1,0 +1,233 @@
+"""Opens the footer of each Parquet file once, and says of each file whether it can be read or why not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.sources.content import HEAD_BYTES, foreign, text_kind
+from workbench.sources.listing import reason_of, shown
+from workbench.sources.parquet_types import BadColumns, columns_of
+from workbench.sources.snapshot import DataFile, Listed, SetAside
+
+FRESH_SECONDS = 2.0
+"""A file changed less than this ago that cannot be read is taken for one that is being written."""
+
+_MAGIC = b"PAR1"
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+"""What pyarrow raises on damaged bytes; UnicodeDecodeError is a ValueError."""
+
+
+class Unreadable(Exception):
+    """A file that is set aside; ``reason`` is one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = " ".join(reason.split())[:300]
+
+
+class Moved(Exception):
+    """A file is gone, or is another one than was listed: list again."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What the footer of a readable Parquet file says."""
+
+    rows: int
+    columns: tuple[tuple[str, str], ...]
+    metadata: Mapping[bytes, bytes] = field(default_factory=dict)
+    """The file's own key-value pairs."""
+
+
+_remembered: dict[str, Footer | str] = {}
+"""By ``Listed.identity``: the footer, or why the file is bad. What may still be written is not kept."""
+_schemas: list[tuple[pq.ParquetSchema, tuple[tuple[str, str], ...]]] = []
+"""The files of an export share a few schemas; comparing costs a hundredth of naming the types anew."""
+
+
+def probe(
+    files: Iterable[Listed],
+    *,
+    last: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[list[DataFile], list[SetAside]]:
+    """Footers of the listed Parquet files: those that can be read, and those set aside with the reason.
+
+    Raises :class:`Moved` when a file is not the one that was listed; with ``last``, such a file is set aside
+    as ``not-ready``. ``progress`` is called with the number of files done, now and then.
+    """
+    good: list[DataFile] = []
+    aside: list[SetAside] = []
+    for number, listed in enumerate(files):
+        if progress is not None and number % 256 == 0:
+            progress(number)
+        try:
+            footer = _footer(listed)
+        except Unreadable as error:
+            aside.append(SetAside(shown(str(listed.path)), error.reason, state_of(listed)))
+        except Moved:
+            if not last:
+                raise
+            aside.append(SetAside(shown(str(listed.path)), "changed while it was read", "not-ready"))
+        else:
+            good.append(DataFile(listed, listed.location, footer.rows, footer.columns))
+    return good, aside
+
+
+def state_of(listed: Listed) -> Literal["bad", "not-ready"]:
+    """``not-ready`` for a file that changed less than two seconds ago, or changed since it was listed."""
+    try:
+        now = listed.location.stat()
+    except OSError:
+        return "not-ready"
+    age = abs(time.time_ns() - now.st_mtime_ns) / 1e9
+    return "not-ready" if now.st_size != listed.size or age < FRESH_SECONDS else "bad"
+
+
+def _footer(listed: Listed) -> Footer:
+    known = _remembered.get(listed.identity)
+    if known is None:
+        try:
+            known = read_footer(listed.location, listed)
+        except Unreadable as error:
+            if state_of(listed) == "bad":
+                _remembered[listed.identity] = error.reason
+            raise
+        _remembered[listed.identity] = known
+    if isinstance(known, str):
+        raise Unreadable(known)
+    return known
+
+
+def read_footer(path: Path, listed: Listed | None = None) -> Footer:
+    """The footer of one Parquet file.
+
+    Raises :class:`Unreadable`, and :class:`Moved` when the file is gone or is no longer the ``listed`` one.
+    """
+    try:
+        head, tail, size = _ends(path, listed)
+    except FileNotFoundError:
+        raise Moved(path) from None
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {reason_of(error)}") from error
+    if not head.startswith(_MAGIC):
+        raise Unreadable(_what_it_is(head, tail, size))
+    if tail[-4:] == b"PARE":
+        raise Unreadable(foreign(b"PARE") or "")
+    if size < 12 or tail[-4:] != _MAGIC:
+        raise Unreadable("incomplete: no Parquet footer")
+    length = int.from_bytes(tail[-8:-4], "little")
+    if length > size - 12:
+        raise Unreadable(f"damaged: a footer of {length} bytes in a file of {size}")
+    try:
+        if length + 8 > len(tail):
+            with path.open("rb") as file:
+                file.seek(size - length - 8)
+                tail = file.read()
+        metadata = pq.read_metadata(pa.BufferReader(tail))
+        _check_bounds(metadata, size - length - 8)
+        return Footer(metadata.num_rows, _columns(metadata.schema), metadata.metadata or {})
+    except BadColumns as error:
+        raise Unreadable(str(error)) from error
+    except _DAMAGE as error:
+        raise Unreadable(f"damaged Parquet footer: {_first_line(error)}") from error
+
+
+def _ends(path: Path, listed: Listed | None) -> tuple[bytes, bytes, int]:
+    # One try more: network file systems fail once after a server's restart.
+    for attempt in (1, 2):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                status = os.fstat(descriptor)
+                if listed is not None and (status.st_size, status.st_ino) != (listed.size, listed.inode[1]):
+                    raise Moved(path)
+                size = status.st_size
+                tail = os.pread(descriptor, HEAD_BYTES, max(0, size - HEAD_BYTES))
+                head = os.pread(descriptor, 4, 0)
+                if head != _MAGIC:
+                    head = os.pread(descriptor, HEAD_BYTES, 0)
+                return head, tail, size
+            finally:
+                os.close(descriptor)
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:
+            if attempt == 2:
+                raise
+    raise AssertionError
+
+
+def _what_it_is(head: bytes, tail: bytes, size: int) -> str:
+    if size < 12 and _MAGIC.startswith(head[:4]):
+        return f"incomplete: {size} bytes"
+    if kind := foreign(head):
+        return kind
+    if not head.strip(b"\0"):
+        return "damaged: the beginning is zeros"
+    if tail[-4:] == _MAGIC:
+        return "damaged: the beginning is missing"
+    if kind := text_kind(head):
+        return f"{kind}, not Parquet: name it {'.json' if kind == 'JSON' else '.csv'}"
+    return "not a Parquet file"
+
+
+def _check_bounds(metadata: pq.FileMetaData, end: int) -> None:
+    """A footer that speaks of bytes the file does not have belongs to a file that lost some."""
+    if metadata.num_columns == 0:
+        raise BadColumns("a Parquet file without columns")
+    if metadata.num_rows < 0:
+        raise ValueError("a negative number of rows")
+    groups = metadata.num_row_groups
+    for number in {0, groups - 1} if groups else ():
+        group = metadata.row_group(number)
+        for index in {0, group.num_columns - 1}:
+            chunk = group.column(index)
+            start = chunk.dictionary_page_offset
+            start = chunk.data_page_offset if start is None else min(start, chunk.data_page_offset)
+            if start < 0 or start + chunk.total_compressed_size > end:
+                raise ValueError("it speaks of bytes that are not in the file")
+
+
+def _columns(schema: pq.ParquetSchema) -> tuple[tuple[str, str], ...]:
+    for known, columns in reversed(_schemas):
+        if known.equals(schema):
+            return columns
+    named: tuple[tuple[str, str], ...] = columns_of(schema)
+    _schemas.append((schema, named))
+    del _schemas[:-64]
+    return named
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "text that is not UTF-8"
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def verify(file: DataFile) -> str | None:
+    """Reads every value of a file; one line saying what is damaged, None when all is well.
+
+    The footer cannot tell a hole in the middle, a bad checksum or text that is not UTF-8.
+    """
+    try:
+        with pq.ParquetFile(file.parquet, page_checksum_verification=True) as parquet:
+            rows = 0
+            for batch in parquet.iter_batches(65536):
+                batch.validate(full=True)
+                rows += batch.num_rows
+    except _DAMAGE as error:
+        return f"damaged: {_first_line(error)}"
+    return None if rows == file.rows else f"damaged: {rows} rows where the footer says {file.rows}"

@@ -1,0 +1,318 @@
+"""Writes the one SQL relation of canonical events over all files of a workspace, and says what it had to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from queries.question import Column, ColumnKind, Note
+from workbench.errors import NoData
+from workbench.sources import drift, times
+from workbench.sources.canonical import COLUMNS, FIXED, ITEM_COLUMNS, is_id, kind_of
+from workbench.sources.duck_types import Typed, json_text, kind_of_type, literal, quote, text
+from workbench.sources.grouping import (
+    Build,
+    Group,
+    NumberedFile,
+    Sample,
+    check_any,
+    grouped,
+    join,
+    planned,
+    scan,
+    timed,
+)
+from workbench.sources.mapping import TablePlan, cast, listed
+from workbench.sources.shapes import shape_named
+from workbench.sources.snapshot import SetAside, SourceFiles
+from workbench.workspace import Source, Workspace
+
+SOURCE_INDEX = "source_index"
+"""The fixed column with the place of an event's source in the workspace, from 0 (``source`` is canonical)."""
+
+_SQL_TYPES: Mapping[ColumnKind, str] = {
+    "text": "VARCHAR",
+    "json": "VARCHAR",
+    "integer": "BIGINT",
+    "money": "BIGINT",
+    "time": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The canonical events of a workspace as SQL: one row per raw row, invalid ones too.
+
+    First come the fixed columns: ``ts`` BIGINT UTC ms, floored, NULL where missing or no time; ``ts_given``
+    BOOLEAN, whether the raw value was there; ``fine`` INTEGER ns below the ms and ``sequence`` BIGINT where
+    there is one; ``place`` BIGINT, the file's number over all sources times 2^40 plus the row's number;
+    ``source_index`` INTEGER; ``event`` VARCHAR. Then ``columns``.
+    """
+
+    sql: str
+    items_sql: str | None
+    """``items(order_id, event_id, product_id, category, quantity, amount, margin)``."""
+    columns: tuple[Column, ...]
+    notes: tuple[Note, ...]
+    sources: tuple[str, ...]
+    has_fine: bool
+    has_sequence: bool
+    ids: tuple[str, ...]
+    """The id columns there are, in order of trust."""
+    roles: Mapping[str, str]
+    """Role → step text: the workspace's, else the shapes'."""
+    shapes: tuple[str, ...]
+    """Shapes recognised or named, in order of sources."""
+    money_decimals: int
+    set_aside: tuple[tuple[str, SetAside], ...]
+    """Source and file, told in ``notes`` already."""
+    lost_sql: str | None
+    """Counts values a cast could not read: rows of (source_index, column, count), counts above 0 alone."""
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The fixed columns it yields, in order."""
+        absent = {"fine"} if not self.has_fine else set()
+        absent |= set() if self.has_sequence else {"sequence"}
+        return tuple(name for name in FIXED if name not in absent)
+
+
+def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sample | None = None) -> Relation:
+    """The relation over the files of a workspace's sources, paired by name.
+
+    ``sample`` looks into values: units of numeric times, how text writes times, whether times are finer than
+    milliseconds. Without it nothing is guessed: numeric times need a declared unit. Raises NoData without a
+    file, UsageError where no file can be read as events or a source's mapping fits none of its files.
+    """
+    build = Build(workspace, sample)
+    by_name = {source.name: source for source in workspace.sources}
+    pairs = [(index, by_name[files.name], files) for index, files in enumerate(sources)]
+    if not any(files.files for files in sources):
+        raise NoData(
+            f"no readable data in {listed([files.name for files in sources])}",
+            "the files set aside and why are named above" if any(f.set_aside for f in sources) else None,
+        )
+    known: list[tuple[int, Source, NumberedFile, TablePlan]] = []
+    ordinal = 0
+    for index, source, files in pairs:
+        ordered = sorted(
+            files.files, key=lambda file: file.listed.relative.encode("utf-8", "surrogateescape")
+        )
+        numbered = [NumberedFile(ordinal + place, file) for place, file in enumerate(ordered)]
+        ordinal += len(numbered)
+        known += [(index, source, file, plan) for file, plan in planned(build, source, numbered)]
+    groups = list(grouped(build, known))
+    check_any(build, pairs, groups)
+    timed = [part for group in groups for part in timed(build, group)]
+    check_any(build, pairs, timed)
+    return _written(build, pairs, timed)
+
+
+# --- groups to SQL ----------------------------------------------------------------------------------------
+
+
+def _written(
+    build: Build, pairs: Sequence[tuple[int, Source, SourceFiles]], groups: Sequence[Group]
+) -> Relation:
+    events = [group for group in groups if group.plan.kind in ("events", "lines")]
+    has_fine = any(plan.fine for group in events for name, plan in group.times.items() if name == "ts")
+    has_sequence = any("sequence" in group.map.canonical for group in events)
+    columns = _columns(events)
+    selects = [_select(build, group, columns, has_fine, has_sequence) for group in events]
+    parts = [sql for group, sql in zip(events, selects, strict=True) if group.plan.kind == "events"]
+    for index, source, _ in pairs:
+        lines = [
+            s for g, s in zip(events, selects, strict=True) if g.plan.kind == "lines" and g.index == index
+        ]
+        if lines:
+            parts.append(_orders(lines, columns, has_fine, has_sequence))
+            text_ = (
+                f"{source.name}: lines grouped by user and order id into orders: first time; amount, quantity, "
+                "discount, margin and refund summed; other columns from the order's first line"
+            )
+            build.notes.append(Note("lines-grouped", text_))
+    for index, source, _ in pairs:
+        own = [group for group in groups if group.index == index]
+        seen = [(file.name, file.data, group.map.missing) for group in own for file in group.files]
+        build.notes += drift.notes(source.name, seen)
+    decimals = build.workspace.money.decimals
+    return Relation(
+        sql="\nUNION ALL\n".join(parts),
+        items_sql=_items(build, groups),
+        columns=tuple(columns.values()),
+        notes=tuple(build.notes),
+        sources=tuple(source.name for _, source, _ in pairs),
+        has_fine=has_fine,
+        has_sequence=has_sequence,
+        ids=_trusted(build.workspace, columns),
+        roles=_roles(build),
+        shapes=tuple(dict.fromkeys(build.shapes)),
+        money_decimals=decimals,
+        set_aside=tuple(build.set_aside),
+        lost_sql=_lost(build, events),
+    )
+
+
+def _columns(groups: Sequence[Group]) -> dict[str, Column]:
+    """What is yielded beyond the fixed columns: canonical ones in their order, then properties as first seen."""
+    present = {name for group in groups for name in group.map.canonical}
+    others = sorted(name for name in present if name not in COLUMNS)
+    ordered: list[str] = []
+    for name in COLUMNS:
+        if name in present and name not in FIXED:
+            ordered.append(name)
+        if name == "anonymous_id":
+            ordered += others
+    columns = {name: Column(name, kind_of(name)) for name in ordered}
+    kinds: dict[str, ColumnKind | None] = {}
+    names: dict[str, str] = {}
+    for group in groups:
+        for name, column in group.map.properties.items():
+            known = names.setdefault(name.casefold(), name)
+            kinds[known] = drift.wider(kinds.get(known), kind_of_type(column.type))
+    return columns | {name: Column(name, kind or "text", canonical=False) for name, kind in kinds.items()}
+
+
+def _select(
+    build: Build, group: Group, columns: Mapping[str, Column], has_fine: bool, has_sequence: bool
+) -> str:
+    taken = group.map.canonical
+    decimals = build.workspace.money.decimals
+    ts = taken["ts"][0]
+    plan = group.times["ts"]
+    out = [f"{times.milliseconds(plan, ts.sql)} AS ts", f"{times.given(ts)} AS ts_given"]
+    if has_fine:
+        out.append(f"{times.finer(plan, ts.sql)} AS fine")
+    if has_sequence:
+        own = (
+            cast("sequence", taken["sequence"], group.plan, decimals)
+            if "sequence" in taken
+            else "NULL::BIGINT"
+        )
+        out.append(f"{own} AS sequence")
+    out += [f"{_place(group.files)} AS place", f"{group.index}::INTEGER AS {SOURCE_INDEX}"]
+    out.append(f"{cast('event', taken['event'], group.plan, decimals)} AS event")
+    properties = {name.casefold(): column for name, column in group.map.properties.items()}
+    for name, column in columns.items():
+        if not column.canonical:
+            value = _property(properties.get(name.casefold()), column.kind, group, build)
+        elif name not in taken:
+            value = f"NULL::{_SQL_TYPES[column.kind]}"
+        elif column.kind == "time":
+            value = times.milliseconds(group.times[name], taken[name][0].sql)
+        else:
+            value = cast(name, taken[name], group.plan, decimals)
+        out.append(f"{value} AS {quote(name)}")
+    listing = ",\n  ".join(out)
+    return f"SELECT\n  {listing}\nFROM {scan(group.files)} AS f{join(build, group)}"
+
+
+def _property(column: Typed | None, kind: ColumnKind, group: Group, build: Build) -> str:
+    if column is None or kind_of_type(column.type) is None:
+        return f"NULL::{_SQL_TYPES[kind]}"
+    if kind == "time":
+        zone = group.source.zone or build.workspace.timezone
+        plan = times.plan(column, group.plan.time, zone, None)
+        return times.milliseconds(plan, column.sql) if isinstance(plan, times.TimePlan) else "NULL::BIGINT"
+    if kind == "json":
+        return json_text(column)
+    if kind == "text":
+        return text(column)
+    return column.sql if column.type == _SQL_TYPES[kind] else f"CAST({column.sql} AS {_SQL_TYPES[kind]})"
+
+
+def _place(files: Sequence[NumberedFile]) -> str:
+    first = files[0].ordinal
+    number = "CAST(f.file_index AS BIGINT)"
+    if [file.ordinal for file in files] == list(range(first, first + len(files))):
+        ordinal = f"({number} + {first})"
+    else:
+        ordinal = f"list_extract([{', '.join(f'{file.ordinal}::BIGINT' for file in files)}], {number} + 1)"
+    return f"({ordinal} << 40) | f.file_row_number"
+
+
+def _orders(lines: Sequence[str], columns: Mapping[str, Column], has_fine: bool, has_sequence: bool) -> str:
+    """One event per user and order id; a line without an order id is an order of its own."""
+    ids = [name for name in columns if columns[name].canonical and is_id(name)]
+    out = ["min(ts) AS ts", "bool_or(ts_given) AS ts_given"]
+    out += ["arg_min(fine, row(ts, fine)) AS fine"] if has_fine else []
+    out += ["arg_min(sequence, place) AS sequence"] if has_sequence else []
+    out += ["min(place) AS place", f"min({SOURCE_INDEX}) AS {SOURCE_INDEX}", "arg_min(event, place) AS event"]
+    for name, column in columns.items():
+        own = quote(name)
+        if name == ids[0] or name == "order_id":
+            out.append(own)
+        elif column.canonical and (column.kind == "money" or name == "quantity"):
+            out.append(f"CAST(sum({own}) AS BIGINT) AS {own}")
+        else:
+            out.append(f"arg_min({own}, place) AS {own}")
+    rows = "\nUNION ALL\n".join(lines)
+    alone = "CASE WHEN order_id IS NULL THEN place END"
+    listing = ",\n  ".join(out)
+    return f"SELECT\n  {listing}\nFROM (\n{rows}\n)\nGROUP BY {quote(ids[0])}, order_id, {alone}"
+
+
+def _items(build: Build, groups: Sequence[Group]) -> str | None:
+    parts = []
+    decimals = build.workspace.money.decimals
+    for group in groups:
+        if group.plan.kind not in ("items", "lines"):
+            continue
+        values = []
+        for name in ITEM_COLUMNS:
+            taken = group.map.canonical.get(name)
+            value = (
+                f"NULL::{_SQL_TYPES[kind_of(name)]}"
+                if taken is None
+                else cast(name, taken, group.plan, decimals)
+            )
+            values.append(f"{value} AS {name}")
+        parts.append(f"SELECT {', '.join(values)}\nFROM {scan(group.files)} AS f")
+    return "\nUNION ALL\n".join(parts) or None
+
+
+def _lost(build: Build, groups: Sequence[Group]) -> str | None:
+    parts = []
+    decimals = build.workspace.money.decimals
+    for group in groups:
+        for name, taken in group.map.canonical.items():
+            if name in FIXED or kind_of(name) not in ("money", "integer"):
+                continue
+            given = " OR ".join(times.given(one) for one in taken)
+            lost = f"count(*) FILTER (({given}) AND {cast(name, taken, group.plan, decimals)} IS NULL)"
+            parts.append(
+                f"SELECT {group.index} AS {SOURCE_INDEX}, {literal(name)} AS name, {lost} AS lost "
+                f"FROM {scan(group.files)} AS f{join(build, group)}"
+            )
+    if not parts:
+        return None
+    rows = "\n  UNION ALL ".join(parts)
+    counts = f"SELECT {SOURCE_INDEX}, name, CAST(sum(lost) AS BIGINT) FROM (\n  {rows}\n)"
+    return f"{counts}\nGROUP BY ALL HAVING sum(lost) > 0 ORDER BY ALL"
+
+
+# --- what is said about it --------------------------------------------------------------------------------
+
+
+def _trusted(workspace: Workspace, columns: Mapping[str, Column]) -> tuple[str, ...]:
+    there = [name for name, column in columns.items() if column.canonical and is_id(name)]
+    first = [name for name in workspace.ids.trust if name in there]
+    usual = ["user_id", "anonymous_id", *sorted(name for name in there if name.startswith("ids."))]
+    return tuple(dict.fromkeys([*first, *(name for name in usual if name in there)]))
+
+
+def _roles(build: Build) -> dict[str, str]:
+    """The workspace's roles over the shapes'; two shapes that name different bare events share the role."""
+    roles: dict[str, str] = {}
+    for name in dict.fromkeys(build.shapes):
+        for role, step in shape_named(name).roles.items():
+            known = roles.get(role)
+            if known is None:
+                roles[role] = step
+            elif ":" not in known + step and step not in known.split("|"):
+                roles[role] = f"{known}|{step}"
+    return roles | dict(build.workspace.roles)
+
+
