@@ -366,11 +366,16 @@ class _Compiler:
         start = first.meta.get("start")
         where = f" (character {start + 1})" if isinstance(start, int) else ""
         near = hint(name, self._schema.columns)
-        holders = [column.name for column in self._schema.columns.values() if column.kind == "json"]
-        if near is None and len(parts) == 1 and first.args.get("quoted"):
-            near = f"text stands in single quotes: {quote_literal(name)}" if name.isprintable() else None
-        elif near is None and len(parts) == 1 and holders:
-            near = f"a key of JSON is written {holders[0]}.{name}"
+        holders = [
+            column.name
+            for column in self._schema.columns.values()
+            if column.kind == "json" and column.name.isprintable()
+        ]
+        if near is None and len(parts) == 1 and name.isprintable() and len(name) <= 60:
+            if first.args.get("quoted"):
+                near = f"text stands in single quotes: {quote_literal(name)}"
+            elif holders:
+                near = f"a key of JSON is written {holders[0]}.{name}"
         return QuestionError(
             f"unknown property {shown(name)}{where}", near or "`workbench properties` lists what there is"
         )
@@ -824,7 +829,7 @@ _WEEK = 7 * 86_400
 
 
 def _local(ms: str, timezone: str) -> str:
-    """SQL for the wall clock of the zone, in ms, of SQL for UTC ms: a branch for each change of the clocks."""
+    """SQL for the wall clock of the zone, in ms, of SQL for UTC ms: a branch a change of the clocks."""
     changes = _offsets(timezone)
     inside = f"{ms} >= {_CLOCK_FROM * 1000} AND {ms} < {_CLOCK_TO * 1000}"
     if len(changes) == 1:

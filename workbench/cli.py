@@ -7,12 +7,15 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from queries import QUESTIONS
 from workbench import __version__
+
+if TYPE_CHECKING:
+    from workbench.errors import WorkbenchError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("workbench.commands.demo", "Write a demo shop with planted truths, and say what to ask it."),
@@ -89,30 +92,48 @@ def main() -> NoReturn:
     """Runs the command line and ends the process with an exit code of the documented list."""
     # A reader that stops reading (`| head`) ends the program as it ends any other Unix tool: exit 141.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    from workbench import runner
-    from workbench.diagnostics import Diagnostics
-    from workbench.errors import UsageError, WorkbenchError
+    from workbench import diagnostics, errors, runner
 
-    told = Diagnostics(as_json=_asks_json(sys.argv[1:]))
+    as_json = _asks_json(sys.argv[1:])
     code = 0
     try:
-        result = cli.main(prog_name="workbench", standalone_mode=False, obj=told)
+        result = cli.main(prog_name="workbench", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        told.end_progress()
+        diagnostics.end_progress()
         code = 130
     except click.ClickException as error:
-        code = told.error(UsageError(error.format_message(), _usage_hint(error)))
-    except WorkbenchError as error:
-        code = told.error(error)
+        diagnostics.usage_error(error, as_json=as_json)
+        code = 2
+    except errors.WorkbenchError as error:
+        diagnostics.error(error, as_json=as_json)
+        code = error.exit_code
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: a fault of ours ends in one line too
+        diagnostics.error(_fault(error), as_json=as_json)
+        code = 1
     runner.finish(code)
 
 
-def _usage_hint(error: click.ClickException) -> str | None:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return None if context is None else f"{context.command_path} --help"
+def _fault(error: Exception) -> WorkbenchError:
+    """A fault of the program: its traceback goes to a file, without values, which may be people's data."""
+    import traceback
+
+    from platformdirs import user_state_path
+
+    from workbench.errors import WorkbenchError
+
+    folder = user_state_path("workbench", appauthor=False)
+    file = folder / "last-fault.txt"
+    message = f"this is a fault of workbench: {type(error).__name__}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as log:
+            log.writelines([f"workbench {__version__}\n", *traceback.format_tb(error.__traceback__), message, "\n"])
+    except OSError:
+        return WorkbenchError(message, "please report it")
+    return WorkbenchError(message, f"please report it with {file}; it holds no data")
 
 
 def _asks_json(arguments: list[str]) -> bool:

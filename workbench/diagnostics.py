@@ -67,7 +67,7 @@ class Diagnostics:
         self._line(f"{_MARKS[note.level]} {text}")
 
     def error(self, error: WorkbenchError | QuestionError, *, as_json: bool = False) -> None:
-        """What went wrong and what to do, as a JSON object where that was asked for.
+        """What went wrong and what to do; one JSON object for those who read the data as JSON.
 
         An error without a message (the reader of a pipe has gone) is silent.
         """
@@ -91,7 +91,10 @@ class Diagnostics:
         self._json(stats)
 
     def progress(self, work: Working) -> None:
-        """Rewrites the one progress line, at most four times a second, and on a terminal only."""
+        """Rewrites the one progress line, at most four times a second, and on a terminal only.
+
+        What the work says of itself goes before what the engine says of the running query.
+        """
         stream = self._target()
         if stream is None or not _is_terminal(stream):
             return
@@ -171,8 +174,8 @@ def _says(text: str, count: int) -> bool:
     return str(count) in [number.replace(",", "") for number in numbers]
 
 
+# One voice a process: whoever writes a line also erases the progress line that another one drew.
 _shared = Diagnostics()
-# One voice a process: whoever writes a line also erases the progress line another one drew.
 
 note = _shared.note
 error = _shared.error
@@ -180,11 +183,3 @@ usage_error = _shared.usage_error
 stats = _shared.stats
 progress = _shared.progress
 end_progress = _shared.end_progress
-
-
-class Progress:
-    """The progress line of a run, as the runner calls it."""
-
-    def show(self, work: Working) -> None:
-        """Shows how far the work is."""
-        progress(work)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from workbench.diagnostics import Diagnostics
 from workbench.errors import UsageError
 from workbench.output import FORMATS, Format
 
@@ -161,9 +160,3 @@ def seconds(span: str | None) -> float | None:
     except QuestionError as error:
         raise UsageError(f"--timeout: {error.message}", error.hint) from error
     return None if milliseconds is None else milliseconds / 1000
-
-
-def diagnostics() -> Diagnostics:
-    """The process's writer of stderr, as the front door made it."""
-    told = click.get_current_context().find_object(Diagnostics)
-    return Diagnostics() if told is None else told

@@ -26,8 +26,31 @@ MoneyUnit = Literal["major", "minor"]
 Rule = Literal["none", "event_id", "row"]
 
 _DECIMALS: Mapping[str, int] = MappingProxyType(
-    dict.fromkeys(("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()), 0)
-    | dict.fromkeys(("BHD IQD JOD KWD LYD OMR TND".split()), 3)
+    dict.fromkeys(
+        (
+            [
+                "BIF",
+                "CLP",
+                "DJF",
+                "GNF",
+                "ISK",
+                "JPY",
+                "KMF",
+                "KRW",
+                "PYG",
+                "RWF",
+                "UGX",
+                "UYI",
+                "VND",
+                "VUV",
+                "XAF",
+                "XOF",
+                "XPF",
+            ]
+        ),
+        0,
+    )
+    | dict.fromkeys((["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]), 3)
 )
 """ISO 4217: the currencies whose minor unit is not a hundredth."""
 
@@ -55,6 +78,10 @@ class TimeFormat:
     """A ``strptime`` pattern for times that are text."""
 
 
+ANY_TIME = TimeFormat()
+"""Nothing declared."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Files of one kind, and what their columns mean."""
@@ -70,7 +97,7 @@ class Source:
     event: Take | None = None
     map: Mapping[str, Take] = field(default_factory=dict)
     """Canonical column → where it comes from."""
-    time: TimeFormat = TimeFormat()
+    time: TimeFormat = ANY_TIME
     money_unit: MoneyUnit | None = None
     """None: the shape's, else major."""
 
@@ -138,7 +165,20 @@ class Workspace:
     """The ``workbench.toml`` it was read from; None over bare paths."""
 
 
-ROLES = tuple("search click view add remove checkout order refund login share exposure touch".split())
+ROLES = (
+    "search",
+    "click",
+    "view",
+    "add",
+    "remove",
+    "checkout",
+    "order",
+    "refund",
+    "login",
+    "share",
+    "exposure",
+    "touch",
+)
 _TOP = ("schema", "timezone", "source", "roles", "ids", "money", "sessions", "dedup", "valid")
 _SOURCE = ("name", "path", "kind", "shape", "zone", "event", "map", "time", "money")
 
@@ -186,11 +226,11 @@ def load(path: Path) -> Workspace:
 
 
 def from_paths(paths: Sequence[str | Path], mapping: str | None = None) -> Workspace:
-    """A workspace straight over files, folders and globs: what ``--data`` names, relative to the current folder.
+    """A workspace over files, folders and globs: what ``--data`` names, from the current folder.
 
-    Each folder or glob is a source; single files of one folder are a source together. ``mapping`` is a shape's
-    name, or a TOML file with the keys of a ``[[source]]`` beside those of a workspace. Raises NoData without a
-    path, UsageError for a mapping that can't be read.
+    Each folder or glob is a source; single files of one folder are a source together. ``mapping`` is a
+    shape's name, or a TOML file with the keys of a ``[[source]]`` beside those of a workspace. Raises NoData
+    without a path, UsageError for a mapping that can't be read.
     """
     if not paths:
         raise NoData("no data was named", "name files or a folder: --data PATH")

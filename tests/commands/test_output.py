@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
+import click
 import jsonschema
 import numpy as np
 import pyarrow as pa
@@ -691,6 +692,8 @@ class Screen(io.StringIO):
 
 @dataclass
 class Work:
+    """How far something is."""
+
     progress: float | None
     engine_progress: float | None
     what: str
@@ -698,7 +701,7 @@ class Work:
 
 def test_notes_have_a_mark_and_a_count_once() -> None:
     stream = io.StringIO()
-    voice = Diagnostics(stream)
+    voice = Diagnostics(stream=stream)
     voice.note(Note("a", "1,234 rows set aside", "warning", 1234))
     voice.note(Note("b", "equal times \x1b[2J", "info", 1234))
     voice.note(Note("c", "nothing to count"))
@@ -707,7 +710,7 @@ def test_notes_have_a_mark_and_a_count_once() -> None:
 
 def test_errors_are_one_clear_line_and_a_hint() -> None:
     stream = io.StringIO()
-    voice = Diagnostics(stream)
+    voice = Diagnostics(stream=stream)
     voice.error(QuestionError("no event \x1b]0;x\x07", "did you mean a?"))
     voice.error(ConditionMet("met"), as_json=True)
     voice.error(output.ClosedPipe())
@@ -718,19 +721,30 @@ def test_errors_are_one_clear_line_and_a_hint() -> None:
     }
 
 
+def test_a_command_line_that_cannot_be_read_points_to_the_help() -> None:
+    stream = io.StringIO()
+    error = click.UsageError(
+        "no \x1b such\noption", click.Context(click.Command("funnel"), info_name="funnel")
+    )
+    Diagnostics(stream).usage_error(error)
+    assert stream.getvalue().splitlines() == [
+        "workbench: no ␛ such option",
+        "hint: funnel --help says what there is",
+    ]
+    Diagnostics(stream).usage_error(click.ClickException("two\nlines"), as_json=True)
+    assert json.loads(stream.getvalue().splitlines()[-1])["error"]["message"] == "two lines"
+
+
 def test_progress_is_one_line_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "20")
     times: Iterator[float] = iter([0.0, 0.1, 0.3, 0.4, 0.6])
     screen = Screen()
-    voice = Diagnostics(screen, lambda: next(times))
-    for work in (
-        Work(0.1, None, "never"),
-        Work(None, 0.42, "read\x1b"),
-        Work(0.5, None, "never"),
-        Work(None, None, "蔻" * 20),
-    ):
-        voice.progress(work)
+    voice = Diagnostics(stream=screen, clock=lambda: next(times))
+    voice.progress(Work(0.1, None, "never"))
+    voice.progress(Work(None, 0.42, "read\x1b"))
+    voice.progress(Work(0.5, None, "never"))
+    voice.progress(Work(None, None, "蔻" * 20))
     voice.note(Note("a", "done"))
     voice.end_progress()
     assert screen.getvalue() == f"\r\x1b[K 42%  read␛\r\x1b[K{'蔻' * 9}…\r\x1b[K· done\n"
@@ -739,8 +753,8 @@ def test_progress_is_one_line_at_most_four_times_a_second(monkeypatch: pytest.Mo
 def test_progress_is_silent_in_a_pipe_and_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     for stream in (io.StringIO(), Screen()):
-        times = iter([0.0, 9.0])
-        Diagnostics(stream, lambda times=times: next(times)).progress(Work(0.1, None, "x"))  # type: ignore[misc]
+        voice = Diagnostics(stream=stream, clock=iter([0.0, 9.0]).__next__)
+        voice.progress(Work(0.1, None, "x"))
         assert stream.getvalue() == ""
 
 
@@ -752,7 +766,7 @@ def test_a_standard_error_that_fails_is_no_error() -> None:
     closed = io.StringIO()
     closed.close()
     for stream in (Full(), closed):
-        voice = Diagnostics(stream)
+        voice = Diagnostics(stream=stream)
         voice.note(Note("a", "b"))
         voice.stats({"seconds": 0.1})
         voice.end_progress()
@@ -760,7 +774,7 @@ def test_a_standard_error_that_fails_is_no_error() -> None:
 
 def test_stats_are_one_line_of_json() -> None:
     stream = io.StringIO()
-    Diagnostics(stream).stats({"rows": 5, "path": "蔻\n"})
+    Diagnostics(stream=stream).stats({"rows": 5, "path": "蔻\n"})
     assert stream.getvalue() == '{"rows": 5, "path": "\\u853b\\n"}\n'
 
 

@@ -11,9 +11,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from queries import QUESTIONS
-from workbench import output, runner
+from workbench import diagnostics, output, runner
 from workbench.errors import Changed, ConditionMet, NoData, UsageError, WorkbenchError
-from workbench.options import OutputOptions, diagnostics, seconds
+from workbench.options import OutputOptions, seconds
 
 if TYPE_CHECKING:
     from queries.question import Request, Result, Scope
@@ -36,7 +36,6 @@ def ask(make: Callable[[], Request], options: OutputOptions, *, cell: str | None
 
 
 def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
-    told = diagnostics()
     _check(options, cell)
     timeout = seconds(options.timeout)
 
@@ -47,12 +46,8 @@ def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
             # Whatever changed may have settled: one more try, over a new listing.
             return _answer(request, options, cell, task)
 
-    def show(task: runner.Task) -> None:
-        engine = task.engine_progress
-        told.progress(task.progress if engine is None else engine, task.what)
-
-    dataset, answered = runner.run(answer, timeout_seconds=timeout, on_progress=show)
-    told.end_progress()
+    dataset, answered = runner.run(answer, timeout_seconds=timeout, on_progress=diagnostics.progress)
+    diagnostics.end_progress()
 
     def deliver(task: runner.Task) -> None:
         dataset.serve(task)
@@ -66,7 +61,7 @@ def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
         runner.run(deliver)
     finally:
         if options.stats:
-            told.stats(dataset.stats())
+            diagnostics.stats(dataset.stats())
 
 
 def _check(options: OutputOptions, cell: str | None) -> None:
@@ -108,7 +103,7 @@ def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: 
         csv_safe=options.csv_safe,
         limit=options.limit,
         protected=folders,
-        note=diagnostics().note,
+        note=diagnostics.note,
     )
     if options.require_data and not result.totals.get("users"):
         raise NoData("--require-data: nobody in the answer", "without --require-data an empty answer is exit 0")

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from workbench import output, runner
-from workbench.options import diagnostics, seconds
+from workbench import diagnostics, output, runner
+from workbench.options import seconds
 
 
 @click.command("demo")
@@ -29,13 +29,12 @@ def command(folder: Path, events: int, seed: int, no_open: bool, timeout: str | 
     """
     from workbench.demo import write_demo
 
-    told = diagnostics()
     summary = runner.run(
         lambda task: write_demo(folder, events=events, seed=seed, progress=task.report, check=task.check),
         timeout_seconds=seconds(timeout),
-        on_progress=lambda task: told.progress(task.progress, task.what),
+        on_progress=diagnostics.progress,
     )
-    told.end_progress()
+    diagnostics.end_progress()
     output.write_text(_told(folder, summary))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from workbench import output, runner
-from workbench.options import diagnostics
 
 
 @click.command("init")
@@ -27,7 +26,6 @@ def command(paths: tuple[str, ...], force: bool, dry_run: bool) -> None:
     from workbench.sources.proposal import propose
     from workbench.workspace import FILE_NAME
 
-    told = diagnostics()
     target = Path(FILE_NAME)
     if not dry_run:
         output.check_destination(target, force=force)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.demo.draws import Ints, derived, lomax, picked, table, words
+from workbench.demo.draws import Ints, Words, derived, lomax, picked, table, words
 
 CATEGORIES = (
     "女装", "男装", "女鞋", "运动鞋", "箱包", "美妆", "护肤", "零食", "母婴", "家居", "数码", "家电",
@@ -90,7 +90,7 @@ POPULAR = table(np.repeat(zipf(PER_CATEGORY), len(CATEGORIES)))
 _IN_CATEGORY = table(zipf(PER_CATEGORY))
 
 
-def in_category(category: Ints, word: np.typing.NDArray[np.uint64], shift: int) -> Ints:
+def in_category(category: Ints, word: Words, shift: int) -> Ints:
     """A product of each category, by popularity inside it."""
     return picked(_IN_CATEGORY, word, shift) * len(CATEGORIES) + category
 
@@ -111,7 +111,7 @@ def _prices() -> Ints:
     word = words(20260301, 1, PRODUCTS)
     spread = lomax(60, 9000, 45, 400)[(word & 0xFFFF).astype(np.int64)]
     median = np.array(_PRICE, dtype=np.int64)[category_of(np.arange(PRODUCTS, dtype=np.int64))]
-    return np.maximum(median * spread // 100, 5) * 100 - 10
+    return np.asarray(np.maximum(median * spread // 100, 5) * 100 - 10, dtype=np.int64)
 
 
 PRICE = _prices()

@@ -65,7 +65,7 @@ def table(weights: Sequence[int] | Ints) -> Ints:
     edges = np.cumsum(np.asarray(weights, dtype=np.int64))
     total = int(edges[-1])
     middles = (np.arange(CELLS, dtype=np.int64) * total + total // 2) // CELLS
-    return np.searchsorted(edges, middles, side="right").astype(np.int64)
+    return np.asarray(np.searchsorted(edges, middles, side="right"), dtype=np.int64)
 
 
 def picked(inverse: Ints, word: Words, shift: int) -> Ints:
@@ -80,7 +80,7 @@ def lomax(scale: int, blunt: int, least: int, most: int) -> Ints:
     differ between people as an exponential does. ``scale`` is then the median less ``least``.
     """
     u = np.arange(CELLS, dtype=np.int64)
-    return np.minimum(least + scale * u // (CELLS - u + blunt), most)
+    return np.asarray(np.minimum(least + scale * u // (CELLS - u + blunt), most), dtype=np.int64)
 
 
 def within(group: Ints) -> tuple[Ints, Ints]:

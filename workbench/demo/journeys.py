@@ -84,9 +84,7 @@ class Planted:
 
     def of(self, day: int) -> tuple[Rows, Lines]:
         """The events of sessions that start on a day, session by session, and their order lines."""
-        lines = self._line_day == day
-        taken = Lines(*(getattr(self._lines, name)[lines] for name in Lines.__dataclass_fields__))
-        return self._rows.take(self._day == day), taken
+        return self._rows.take(self._day == day), self._lines.take(self._line_day == day)
 
 
 def plant(events: int, seed: int, first_person: int) -> Planted:

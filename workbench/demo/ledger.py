@@ -17,6 +17,8 @@ from workbench.demo.people import PLATFORMS, VERSIONS
 from workbench.demo.rows import EVENTS, Rows
 
 _CHANNELS = len(traffic.CHANNELS)
+WATCHED = (traffic.CONTENT, traffic.FEED)
+"""Channels whose every session is remembered, to tell which orders they are on the way to."""
 
 
 def _zeros(*shape: int) -> Ints:
@@ -45,8 +47,7 @@ class Ledger:
     _brand: list[Ints] = field(default_factory=list)
     _buyers: list[Ints] = field(default_factory=list)
     _bought: list[Ints] = field(default_factory=list)
-    _readers: list[Ints] = field(default_factory=list)
-    _read: list[Ints] = field(default_factory=list)
+    _touched: dict[int, list[tuple[Ints, Ints]]] = field(default_factory=dict)
 
     @property
     def events(self) -> int:
@@ -93,9 +94,9 @@ class Ledger:
         on_app = version >= 0
         for column, which in enumerate((checks & on_app, checks & pays & on_app)):
             self.version_sessions[:, column] += np.bincount(version[which], minlength=len(VERSIONS))
-        reads = first[channel == traffic.CONTENT]
-        self._readers.append(_key(part, reads))
-        self._read.append(part.ts[reads])
+        for code in WATCHED:
+            touches = first[channel == code]
+            self._touched.setdefault(code, []).append((_key(part, touches), part.ts[touches]))
 
     def _orders(self, part: Rows) -> None:
         paid = np.flatnonzero(part.event == rows.PAID)
@@ -124,20 +125,20 @@ class Ledger:
         again = (buyer[1:] == buyer[:-1]) & (ts[1:] - ts[:-1] <= within_ms)
         return len(np.unique(buyer)), len(np.unique(buyer[1:][again]))
 
-    def assisted_by_content(self, lookback_ms: int, logged: Bools) -> int:
-        """Orders with a content session of the same person in the time before, their own session too."""
-        reader, read = resolved(np.concatenate(self._readers), logged), np.concatenate(self._read)
-        order = np.lexsort((read, reader))
-        reader, read = reader[order], read[order]
-        base, span = days.midnight(0), days.DAYS * days.MS_DAY
-        keys = reader * span + (read - base)
-        buyer, ts = np.concatenate(self._buyers) * 4, np.concatenate(self._bought)
-        before = np.searchsorted(keys, buyer * span + (ts - base), side="right") - 1
-        found = before >= 0
-        before = np.maximum(before, 0)
-        if not len(keys):
+    def orders_after(self, channel: int, lookback_ms: int, logged: Bools) -> int:
+        """Orders that the same person had a session of a watched channel before; their own counts."""
+        parts = self._touched.get(channel, [])
+        toucher = resolved(np.concatenate([key for key, _ in parts]), logged)
+        touched = np.concatenate([ts for _, ts in parts])
+        if not len(toucher):
             return 0
-        return int((found & (reader[before] == buyer) & (ts - read[before] <= lookback_ms)).sum())
+        base, span = days.midnight(0), days.DAYS * days.MS_DAY
+        keys = np.sort(toucher * span + (touched - base))
+        sought = np.concatenate(self._buyers) * 4 * span + (np.concatenate(self._bought) - base)
+        before = np.searchsorted(keys, sought, side="right") - 1
+        nearest = keys[np.maximum(before, 0)]
+        same = (before >= 0) & (nearest // span == sought // span)
+        return int((same & (sought - nearest <= lookback_ms)).sum())
 
 
 def _key(part: Rows, which: Ints) -> Ints:

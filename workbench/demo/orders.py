@@ -40,6 +40,19 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
+class Cart:
+    """What is in the carts of a wave when they close: an entry for each line, sessions in order."""
+
+    session: Ints
+    product: Ints
+    pieces: Ints
+
+    def only(self, which: Bools) -> Cart:
+        """Some of the lines."""
+        return Cart(self.session[which], self.product[which], self.pieces[which])
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLines:
     """Order lines with the session (in its wave) each is of."""
 
@@ -49,26 +62,18 @@ class SessionLines:
     def of(self, kept: Bools) -> SessionLines:
         """Only the lines of kept sessions."""
         keep = kept[self.wave]
-        return SessionLines(
-            Lines(*(getattr(self.lines, f.name)[keep] for f in fields(Lines))), self.wave[keep]
-        )
+        return SessionLines(self.lines.take(keep), self.wave[keep])
 
 
 def pay(
-    state: State,
-    visits: Visits,
-    unit_session: Ints,
-    unit_product: Ints,
-    unit_word: Words,
-    in_cart: Bools,
-    out: Rows,
-    event_session: Ints,
+    state: State, visits: Visits, cart: Cart, out: Rows, event_session: Ints
 ) -> tuple[Paid, SessionLines]:
-    """Adds up every session's cart and writes the lines of those that were paid."""
+    """Adds up every session's cart and writes the lines of those that were paid.
+
+    ``out`` holds the wave's events so far, ``event_session`` the session (in its wave) of each.
+    """
     count = len(visits.person)
-    which = np.flatnonzero(in_cart)
-    session, product = unit_session[which], unit_product[which]
-    pieces = quantity(unit_word[which])
+    session, product, pieces = cart.session, cart.product, cart.pieces
     gross = catalogue.PRICE[product] * pieces
     total = _sum(session, gross, count)
     is_paid = np.zeros(count, dtype=np.bool_)

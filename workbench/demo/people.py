@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.demo import traffic
 from workbench.demo.days import DAYS
 from workbench.demo.draws import (
     CELLS,
@@ -36,10 +37,11 @@ RELEASED = (-30, 20, 45, 68)
 """The day each version came out; people take up to twenty days to follow."""
 BROKEN_VERSION = 2
 CITIES = (
-    ("上海", "上海", 60), ("北京", "北京", 56), ("广州", "广东", 44), ("深圳", "广东", 46), ("杭州", "浙江", 38),
-    ("成都", "四川", 36), ("重庆", "重庆", 30), ("武汉", "湖北", 26), ("南京", "江苏", 25), ("苏州", "江苏", 25),
-    ("西安", "陕西", 20), ("长沙", "湖南", 18), ("郑州", "河南", 17), ("青岛", "山东", 15), ("宁波", "浙江", 15),
-    ("佛山", "广东", 14), ("合肥", "安徽", 13), ("厦门", "福建", 11), ("昆明", "云南", 9), ("哈尔滨", "黑龙江", 8),
+    ("上海", "上海", 60), ("北京", "北京", 56), ("广州", "广东", 44), ("深圳", "广东", 46),
+    ("杭州", "浙江", 38), ("成都", "四川", 36), ("重庆", "重庆", 30), ("武汉", "湖北", 26),
+    ("南京", "江苏", 25), ("苏州", "江苏", 25), ("西安", "陕西", 20), ("长沙", "湖南", 18),
+    ("郑州", "河南", 17), ("青岛", "山东", 15), ("宁波", "浙江", 15), ("佛山", "广东", 14),
+    ("合肥", "安徽", 13), ("厦门", "福建", 11), ("昆明", "云南", 9), ("哈尔滨", "黑龙江", 8),
 )  # fmt: skip
 
 _CITY = table([weight for _, _, weight in CITIES])
@@ -59,6 +61,8 @@ class People:
     word: Words
     arrival: Ints
     """The day of the first visit; −1: before the data begins."""
+    brought_by: Ints
+    """The channel of the first visit, for those whose first visit is in the data."""
     leaves: Ints
     """The day they are no customer any more."""
     pace: Ints
@@ -106,8 +110,8 @@ class State:
     @classmethod
     def new(cls, count: int) -> State:
         """Nobody has come yet."""
-        zeros = [np.zeros(count, dtype=np.int64) for _ in range(5)]
-        return cls(*zeros, np.full(count, -1, dtype=np.int64))
+        visits, free_from, logged, seen, orders = np.zeros((5, count), dtype=np.int64)
+        return cls(visits, free_from, logged, seen, orders, np.full(count, -1, dtype=np.int64))
 
 
 def crowd(events: int, seed: int) -> People:
@@ -121,13 +125,16 @@ def crowd(events: int, seed: int) -> People:
     time, trait, where = derived(word, 0), derived(word, 1), derived(word[home], 2)
     known = chance(time, 0, CELLS * 2 // 5)
     arrival = np.where(known, -1, below(time, 32, DAYS))
+    brought_by = picked(traffic.NEW, derived(word, 6), 0)
     stay = np.where(known, _STAY_KNOWN[bits(time, 16)], _STAY_NEW[bits(time, 16)])
+    stay = np.where(~known & (brought_by == traffic.FEED), np.minimum(stay // 4, 20) + 1, stay)
     platform = picked(_PLATFORM, where, 0)
     member = family | chance(trait, 0, CELLS * 11 // 20)
     eager = chance(trait, 16, CELLS // 2)
     return People(
         word=word,
         arrival=arrival,
+        brought_by=brought_by,
         leaves=np.maximum(arrival, 0) + stay,
         pace=_PACE[bits(trait, 32)],
         platform=platform,

@@ -94,6 +94,10 @@ class Lines:
     def __len__(self) -> int:
         return len(self.person)
 
+    def take(self, which: Ints | Bools) -> Lines:
+        """Some of the lines, in the order asked."""
+        return Lines(*(getattr(self, f.name)[which] for f in fields(self)))
+
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """All parts, one after the other; at least one."""

@@ -25,7 +25,7 @@ from workbench.demo.draws import (
     table,
     within,
 )
-from workbench.demo.orders import Paid, pay, quantity
+from workbench.demo.orders import Cart, Paid, pay, quantity
 from workbench.demo.people import People, State
 from workbench.demo.rows import Lines, Rows
 from workbench.demo.visits import CARTED, FAILED, NOTHING, PAID, Visits
@@ -58,8 +58,8 @@ _UNITS: tuple[tuple[int, tuple[int, ...]], ...] = (
 )
 """Each kind of unit: its weight while browsing, its events."""
 (
-    _START, _LOGIN, _HOME, _LIST, _LIST_VIEW, _VIEW, _MISS, _HIT, _SHARE, _PEEK, _ADD, _SEARCH_ADD, _ADD_REMOVE,
-    _CLOSE_CART, _CLOSE_CHECKOUT, _CLOSE_PROMPT, _CLOSE_FAILED, _CLOSE_LOGIN_FAILED, _CLOSE_PAID,
+    _START, _LOGIN, _HOME, _LIST, _LIST_VIEW, _VIEW, _MISS, _HIT, _SHARE, _PEEK, _ADD, _SEARCH_ADD,
+    _ADD_REMOVE, _CLOSE_CART, _CLOSE_CHECKOUT, _CLOSE_PROMPT, _CLOSE_FAILED, _CLOSE_LOGIN_FAILED, _CLOSE_PAID,
     _CLOSE_COUPON, _CLOSE_RETRY, _CLOSE_LOGIN, _CLOSE_COUPON_LOGIN,
 ) = range(len(_UNITS))  # fmt: skip
 _BROWSE = table([weight for weight, _ in _UNITS])
@@ -135,9 +135,8 @@ def play(people: People, state: State, visits: Visits) -> Played:
     in_force = visits.known[session] | (place >= login_place[session])
     out.user = np.where(in_force, out.person, -1)
     _browsing(out, units, unit, word)
-    paid, lines = pay(
-        state, visits, units.session, units.product, units.word, _kept_lines(units), out, session
-    )
+    cart = Cart(units.session, units.product, quantity(units.word)).only(_kept_lines(units))
+    paid, lines = pay(state, visits, cart, out, session)
     _carts(out, paid, units, unit, session)
     keep = kept[session]
     if not keep.all():
@@ -215,7 +214,7 @@ def _closer(visits: Visits, word: Words) -> Ints:
 
 def _kept_lines(units: Units) -> Bools:
     """Units whose product is in the cart at the end."""
-    return (units.kind == _ADD) | (units.kind == _SEARCH_ADD)
+    return np.asarray((units.kind == _ADD) | (units.kind == _SEARCH_ADD), dtype=np.bool_)
 
 
 _HAS_PRODUCT = np.isin(np.arange(len(rows.EVENTS)), (_R.CLICK, _R.VIEW, _R.ADD, _R.REMOVE, _R.SHARE))

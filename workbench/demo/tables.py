@@ -48,12 +48,8 @@ def order_ids(person: Ints, order: Ints) -> pa.Array:
 
 def _event_ids(person: Ints, session: Ints, place: Ints, order: Ints) -> pa.Array:
     outside = session < 0
-    numbers = [
-        (user_number(person), 8),
-        (np.where(outside, 9_999, session), 4),
-        (np.where(outside, order, place), 4),
-    ]
-    return _ids("e", numbers, None)
+    visit, number = np.where(outside, 9_999, session), np.where(outside, order, place)
+    return _ids("e", [(user_number(person), 8), (visit, 4), (number, 4)], None)
 
 
 def _ids(prefix: str, numbers: Sequence[tuple[Ints, int]], valid: Bools | None) -> pa.Array:

@@ -6,61 +6,20 @@ Every topic is a function from what was counted to its truths; a new topic is a 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.demo import catalogue, days, tables, traffic
+from workbench.demo.costs import cost_by_channel
 from workbench.demo.draws import Bools, Ints
 from workbench.demo.journeys import Planted
-from workbench.demo.ledger import Ledger
+from workbench.demo.ledger import WATCHED, Ledger
 from workbench.demo.people import PLATFORMS, VERSIONS
+from workbench.demo.statements import Decoy, Expect, Truth, Value
 
-Value = str | int | float | None
 _DAY_MS = days.MS_DAY
-HOLDS_FROM = 50_000
-"""The smallest size at which the truths hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """One value of an answer: in the row where all of ``row`` holds (``totals`` for none), under ``key``."""
-
-    row: Mapping[str, Value]
-    key: str
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Decoy:
-    """What looks like the truth and must not be found: people, or a row that does not stand out."""
-
-    name: str
-    sentence: str
-    ids: tuple[str, ...] = ()
-    row: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """A planted fact."""
-
-    name: str
-    sentence: str
-    command: str
-    expected: tuple[Expect, ...] = ()
-    ids: tuple[str, ...] | None = None
-    """The people the command must list, neither more nor fewer."""
-    tolerance: float = 0
-    """Relative; 0 where exact."""
-    decoys: tuple[Decoy, ...] = ()
-
-    @property
-    def report(self) -> str:
-        """The command's name."""
-        return self.command.split()[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +56,8 @@ def journey(counted: Counted) -> list[Truth]:
     )
     people = Truth(
         "forced-login",
-        "People fill a cart from 21:37, open it at 21:54, type a coupon at 21:55, are sent to log in at 21:56, "
-        "come back about three hours later to an empty cart, and are gone.",
+        "People fill a cart from 21:37, open it at 21:54, type a coupon at 21:55, are sent to log in at "
+        "21:56, come back about three hours later to an empty cart, and are gone.",
         f"workbench funnel {steps} --users dropped:4",
         ids=_ids(lost),
         decoys=(patience, asked),
@@ -162,8 +121,14 @@ def channels(counted: Counted) -> list[Truth]:
             costs.append(Expect(row, "cost", spent[code] / 100))
             costs.append(Expect(row, "cpa", spent[code] / 100 / orders if orders else None))
     lookback = 30 * _DAY_MS
-    assisted = ledger.assisted_by_content(lookback, counted.logged)
-    closed = int(ledger.orders[traffic.CONTENT])
+    helped = [
+        Expect({"value": traffic.CHANNELS[code].name, "model": model}, "conversions", count)
+        for code in WATCHED
+        for model, count in (
+            ("last", int(ledger.orders[code])),
+            ("participation", ledger.orders_after(code, lookback, counted.logged)),
+        )
+    ]
     crowded = Truth(
         "many-visits-few-orders",
         "feed_ads brings more visits than any other paid channel and hardly an order.",
@@ -176,14 +141,14 @@ def channels(counted: Counted) -> list[Truth]:
     helper = Truth(
         "assists-seldom-closes",
         "content seldom has the order, but is on the way to many.",
-        "workbench attribution --conversion order_paid --dimension channel --model last --model participation",
-        expected=(
-            Expect({"value": "content", "model": "last"}, "conversions", closed),
-            Expect({"value": "content", "model": "participation"}, "conversions", assisted),
-        ),
+        "workbench attribution --conversion order_paid --dimension channel "
+        "--model last --model participation --lookback 30d",
+        expected=tuple(helped),
         decoys=(
             Decoy(
-                "feed", "feed_ads is as bad at closing, and helps nobody either.", row={"value": "feed_ads"}
+                "feed",
+                "feed_ads has more visits and closes as seldom, but is on the way to fewer orders.",
+                row={"value": "feed_ads"},
             ),
         ),
     )
@@ -218,35 +183,32 @@ def money(counted: Counted) -> list[Truth]:
     ]
 
 
+def _two_steps(names: Sequence[str], counts: Ints) -> tuple[Expect, ...]:
+    """Both steps of a funnel broken down by names."""
+    return tuple(
+        Expect({"breakdown": name, "step": step + 1}, "users", int(counts[code, step]))
+        for code, name in enumerate(names)
+        for step in (0, 1)
+    )
+
+
 def losses(counted: Counted) -> list[Truth]:
     """Carts lost on one platform, payments failing on one version."""
-    carts = [
-        Expect(
-            {"breakdown": name, "step": step + 1}, "users", int(counted.ledger.platform_sessions[code, step])
-        )
-        for code, name in enumerate(PLATFORMS)
-        for step in (0, 1)
-    ]
-    payments = [
-        Expect(
-            {"breakdown": name, "step": step + 1}, "users", int(counted.ledger.version_sessions[code, step])
-        )
-        for code, name in enumerate(VERSIONS)
-        for step in (0, 1)
-    ]
+    carts = _two_steps(PLATFORMS, counted.ledger.platform_sessions)
+    payments = _two_steps(VERSIONS, counted.ledger.version_sessions)
     return [
         Truth(
             "cart-loss-web",
             "Of the sessions that fill a cart, far fewer reach the checkout on the web than elsewhere.",
             "workbench funnel --unit session --by platform --step add_to_cart --step checkout --window 1d",
-            expected=tuple(carts),
+            expected=carts,
             decoys=(Decoy("app", "The app fills as many carts, and keeps them.", row={"breakdown": "app"}),),
         ),
         Truth(
             "payment-failure",
             "On app version 5.2.0 most checkouts end in a failed payment.",
             "workbench funnel --unit session --by app_version --step checkout --step order_paid --window 1d",
-            expected=tuple(payments),
+            expected=payments,
             decoys=(Decoy("next-version", "5.2.1 is as new, and works again.", row={"breakdown": "5.2.1"}),),
         ),
     ]
@@ -274,8 +236,8 @@ def identity(counted: Counted) -> list[Truth]:
     return [
         Truth(
             "identity",
-            "Devices that log in belong to their one login; a family's device has several; some people use the "
-            "mini program and the app.",
+            "Devices that log in belong to their one login; a family's device has several; some people use "
+            "the mini program and the app.",
             "workbench identity",
             expected=totals,
             decoys=(
@@ -292,61 +254,3 @@ TOPICS: tuple[Callable[[Counted], list[Truth]], ...] = (journey, search, channel
 def all_truths(counted: Counted) -> list[Truth]:
     """Every planted truth, in the order they are written."""
     return [truth for topic in TOPICS for truth in topic(counted)]
-
-
-def cost_by_channel(ledger: Ledger) -> list[int]:
-    """What each channel costs over all days, in fen."""
-    visits = ledger.campaign_visits.sum(axis=0)
-    spent = [0] * len(traffic.CHANNELS)
-    for campaign, code in enumerate(traffic.CAMPAIGN_CHANNEL):
-        spent[code] += int(visits[campaign]) * traffic.CHANNELS[code].fen
-    return spent
-
-
-def cost_lines(ledger: Ledger) -> list[str]:
-    """``costs.csv``: a line for each day and campaign with visits; yuan."""
-    lines = ["date,channel,campaign,cost"]
-    for day in range(days.DAYS):
-        for campaign, name in enumerate(traffic.CAMPAIGNS):
-            channel = traffic.CHANNELS[traffic.CAMPAIGN_CHANNEL[campaign]]
-            fen = int(ledger.campaign_visits[day, campaign]) * channel.fen
-            if fen:
-                lines.append(f"{days.name(day)},{channel.name},{name},{fen // 100}.{fen % 100:02d}")
-    return lines
-
-
-def _toml(value: Value) -> str:
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return '"null"' if value is None else repr(value)
-
-
-def _inline(table: Mapping[str, Value]) -> str:
-    return (
-        "{ " + ", ".join(f"{key} = {_toml(value)}" for key, value in table.items()) + " }" if table else "{}"
-    )
-
-
-def toml_lines(truths: list[Truth]) -> list[str]:
-    """The truths as ``truths.toml`` carries them; null is written ``"null"``, TOML having none."""
-    out: list[str] = []
-    for truth in truths:
-        out += ["", "[[truth]]", f"id = {_toml(truth.name)}", f"sentence = {_toml(truth.sentence)}"]
-        out += [f"command = {_toml(truth.command)}", f"report = {_toml(truth.report)}"]
-        out += [f"tolerance = {_toml(truth.tolerance)}", f"smallest_events = {HOLDS_FROM}"]
-        if truth.expected:
-            out.append("expected = [")
-            out += [
-                f"  {{ row = {_inline(e.row)}, key = {_toml(e.key)}, value = {_toml(e.value)} }},"
-                for e in truth.expected
-            ]
-            out.append("]")
-        if truth.ids is not None:
-            out += ["expected_ids = [", *(f"  {_toml(one)}," for one in truth.ids), "]"]
-        for decoy in truth.decoys:
-            out += ["[[truth.decoy]]", f"id = {_toml(decoy.name)}", f"sentence = {_toml(decoy.sentence)}"]
-            if decoy.row:
-                out.append(f"row = {_inline(decoy.row)}")
-            if decoy.ids:
-                out += ["ids = [", *(f"  {_toml(one)}," for one in decoy.ids), "]"]
-    return out

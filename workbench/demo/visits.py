@@ -110,7 +110,7 @@ def _channel(people: People, state: State, day: int, person: Ints, word: Words, 
     primed = state.primed_until[person] >= day
     new = (state.visits[person] == 0) & (people.arrival[person] >= 0)
     known = np.where(primed, picked(traffic.PRIMED, word, 16), picked(traffic.KNOWN, word, 16))
-    channel = np.where(new, picked(traffic.NEW, word, 16), known)
+    channel = np.where(new, people.brought_by[person], known)
     return np.where((channel == traffic.PUSH) & (platform != APP), traffic.DIRECT, channel)
 
 
@@ -146,6 +146,6 @@ def settle(people: People, state: State, visits: Visits, played: Bools, end: Int
     state.logged[person] |= np.where(signed_in[played], bit, 0)
     paid = visits.goes[played] == PAID
     state.orders[person] += paid
-    reads = (visits.channel[played] == traffic.CONTENT) & chance(visits.word[played], 0, CELLS // 3)
-    until = np.where(reads, visits.day + 6, state.primed_until[person])
+    reads = (visits.channel[played] == traffic.CONTENT) & chance(visits.word[played], 0, CELLS // 2)
+    until = np.where(reads, visits.day + 7, state.primed_until[person])
     state.primed_until[person] = np.where(paid, -1, until)

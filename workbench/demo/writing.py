@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.demo import days, tables
+from workbench.demo.costs import cost_lines
 from workbench.demo.people import PLATFORMS
 from workbench.demo.shop import BLOCK, Shop
-from workbench.demo.truths import Counted, all_truths, cost_lines, toml_lines
+from workbench.demo.statements import toml_lines
+from workbench.demo.truths import Counted, all_truths
 from workbench.errors import QueryFailed, UsageError
 
 SMALLEST = 20_000
@@ -97,7 +99,8 @@ def write_demo(
 ) -> DemoSummary:
     """Writes a demo workspace into ``folder``: events, order lines, costs, products, truths, workbench.toml.
 
-    ``events`` is met within 2 %. ``progress`` gets a fraction and the day at hand; ``check`` may raise to stop.
+    ``events`` is met within 2 %. ``progress`` gets a fraction and the day at hand; ``check`` may raise to
+    stop.
     ``block`` is how many people are simulated at once: it bounds memory and changes no row. Everything is
     made in a hidden folder inside and moved into place at the end, ``workbench.toml`` last; files that the
     demo did not write stay.
@@ -127,10 +130,8 @@ def write_demo(
         summary = _simulate(staging, folder, events, seed, block, progress, check)
         _move_in(staging, folder)
     except OSError as error:
-        raise QueryFailed(
-            f"{folder}: the demo could not be written: {error.strerror or error}",
-            "free disk space, or fewer --events",
-        ) from error
+        message = f"{folder}: the demo could not be written: {error.strerror or error}"
+        raise QueryFailed(message, "free disk space, or fewer --events") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         if made and not any(folder.iterdir()):

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, ClassVar
 
-from workbench.diagnostics import end_progress
 from workbench.errors import QueryFailed, WorkbenchError
 
 
@@ -82,7 +81,6 @@ def standard_output() -> Iterator[Sink]:
     """Standard output as a sink, flushed at the end; raises as a sink does, also where there is none."""
     if sys.stdout is None or sys.stdout.closed:
         raise QueryFailed("cannot write standard output: it is closed", "give --output FILE")
-    end_progress()
     sink = Sink(_bytes_of_stdout(), "standard output")
     try:
         sink.flush()

@@ -1,7 +1,7 @@
-"""CSV as it is found in exports: its dialect by rules of our own, its records one by one, its bad lines named.
+"""CSV as it is found in exports: its dialect by rules of our own, bad lines named, good ones handed on.
 
-DuckDB's own reader loses all lines up to the end of a block after a quote that is not closed, and reports one;
-here only the line with the quote is lost. What is handed on to the parser is known to be regular.
+DuckDB's own reader loses all lines up to the end of a block after a quote that is not closed, and reports
+one; here only the line with the quote is lost. What goes on to the parser is known to be regular.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SAMPLE_RECORDS = 1000
 
 _WORDS = {b"\t": "tab"}
 _VALUE = re.compile(
-    r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d\d.*|true|false|null",
+    r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?"
+    r"|\d{1,2}:\d\d.*|true|false|null",
     re.IGNORECASE,
 )
 """What a column is hardly called: a number, a date, a time of day, a boolean."""

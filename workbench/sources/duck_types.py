@@ -1,15 +1,15 @@
-"""Reads DuckDB's type names and reaches into nested columns, so that one path works on JSON text and structs."""
+"""Reads DuckDB's type names and reaches into nested columns: one path works on JSON text and structs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from queries.question import ColumnKind
 
-_INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER".split())
-_WIDE = frozenset("UBIGINT HUGEINT UHUGEINT".split())
+_INTEGERS = frozenset(["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"])
+_WIDE = frozenset(["UBIGINT", "HUGEINT", "UHUGEINT"])
 _TIMES = frozenset(
     (
         "TIMESTAMP",
@@ -126,7 +126,7 @@ def reach(column: Typed, path: Sequence[str]) -> Typed | None:
     return reach(Typed(f"struct_extract({column.sql}, {literal(name)})", fields[name]), path[1:])
 
 
-def match(name: str, names: Sequence[str] | dict[str, str]) -> str | None:
+def match(name: str, names: Collection[str]) -> str | None:
     """The name among others that is meant: the same, else the same without case."""
     if name in names:
         return name
@@ -142,7 +142,7 @@ def length(column: Typed) -> str:
 
 
 def text(column: Typed) -> str:
-    """The SQL for a value as VARCHAR; whole numbers kept as floats lose their ``.0``, JSON text its quotes."""
+    """The SQL for a value as VARCHAR; whole floats lose their ``.0``, JSON text its quotes."""
     if column.type == "VARCHAR":
         return column.sql
     if column.type in ("DOUBLE", "FLOAT"):

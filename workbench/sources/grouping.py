@@ -82,7 +82,9 @@ class Build:
         self.refusals.setdefault(source.name, []).append(as_not_read)
 
 
-def planned(build: Build, source: Source, files: Sequence[NumberedFile]) -> Iterator[tuple[NumberedFile, TablePlan]]:
+def planned(
+    build: Build, source: Source, files: Sequence[NumberedFile]
+) -> Iterator[tuple[NumberedFile, TablePlan]]:
     plans = [table_plan(source, _all_names(file.data)) for file in files]
     sibling = next((plan for plan in plans if plan is not None and plan.kind in ("events", "lines")), None)
     for file, plan in zip(files, plans, strict=True):
@@ -113,11 +115,17 @@ def grouped(build: Build, known: Sequence[tuple[int, Source, NumberedFile, Table
     for index, source, file, plan in known:
         table = None if plan.table is None else (plan.table.shape, plan.table.columns)
         columns = tuple(sorted((name.casefold(), type_) for name, type_ in file.data.columns))
-        key = (index, plan.kind, table, columns, tuple(sorted(file.data.listed.partitions)))
+        key: tuple[object, ...] = (
+            index,
+            plan.kind,
+            table,
+            columns,
+            tuple(sorted(file.data.listed.partitions)),
+        )
         alike.setdefault(key, []).append(file)
         about.setdefault(key, (index, source, plan))
-    for key, files in alike.items():
-        index, source, plan = about[key]
+    for layout, files in alike.items():
+        index, source, plan = about[layout]
         mapped = _mapped(build, plan, files)
         if isinstance(mapped, NotRead):
             for file in files:
@@ -161,7 +169,7 @@ def _per_file(values: Sequence[str]) -> str:
 
 
 def timed(build: Build, group: Group) -> Iterator[Group]:
-    """A group with the plans of its time columns; split where files of one column layout write times otherwise."""
+    """A group with the plans of its time columns; split where files of one layout write times otherwise."""
     if group.plan.kind == "items":
         yield group
         return
@@ -275,8 +283,8 @@ def join(build: Build, group: Group) -> str:
         firsts = ", ".join(f"arg_min({quote(name)}, place) AS {quote(name)}" for name in companion.select)
         rows = "\n    UNION ALL ".join(parts)
         out += (
-            f"\nLEFT JOIN (\n    SELECT companion_key, {firsts}\n    FROM ({rows})\n    GROUP BY companion_key\n"
-            f") AS {quote(alias)} ON {quote(alias)}.companion_key = {event_key}"
+            f"\nLEFT JOIN (\n    SELECT companion_key, {firsts}\n    FROM ({rows})\n"
+            f"    GROUP BY companion_key\n) AS {quote(alias)} ON {quote(alias)}.companion_key = {event_key}"
         )
     return out
 

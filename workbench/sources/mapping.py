@@ -12,7 +12,7 @@ from workbench.sources.canonical import COLUMNS, RESERVED, is_canonical, is_id, 
 from workbench.sources.duck_types import Typed, literal, quote, reach
 from workbench.sources.shapes import OWN, ShapeTable, TableKind, recognise, shape_named
 from workbench.sources.snapshot import DataFile
-from workbench.workspace import MoneyUnit, Source, Take, TimeFormat
+from workbench.workspace import ANY_TIME, MoneyUnit, Source, Take, TimeFormat
 
 ORDER_EVENT = "order"
 """What an order made of lines is called unless the source says otherwise."""
@@ -28,7 +28,7 @@ class TablePlan:
     shape: str | None = None
     event: Take | None = None
     map: Mapping[str, Take] = field(default_factory=dict)
-    time: TimeFormat = TimeFormat()
+    time: TimeFormat = ANY_TIME
     money_unit: MoneyUnit = "major"
     table: ShapeTable | None = None
 
@@ -70,7 +70,7 @@ def table_plan(source: Source, columns: Sequence[str]) -> TablePlan | None:
 
 
 def assumed_plan(source: Source, sibling: TablePlan | None) -> TablePlan | None:
-    """What a file nobody knows is measured against: what its siblings are, else the shape the source names."""
+    """What a file nobody knows is measured against: its siblings' plan, else the shape named."""
     if sibling is not None:
         return sibling
     if source.shape is None:
@@ -89,9 +89,9 @@ def map_file(
 ) -> FileMap | NotRead:
     """The columns of a file under a plan.
 
-    ``alias`` names the scan in SQL; ``virtual`` are columns that stand in the path (hive keys), used where the
-    file has none of that name; ``file_name`` is the SQL of the file's own name; ``companions`` lists what can
-    be reached beside the file, by alias.
+    ``alias`` names the scan in SQL; ``virtual`` are columns that stand in the path (hive keys), used where
+    the file has none of that name; ``file_name`` is the SQL of the file's own name; ``companions`` lists what
+    can be reached beside the file, by alias.
     """
     names = [name for name, _ in file.columns]
     if trouble := _unreadable(names):
@@ -128,12 +128,12 @@ def cast(name: str, sources: Sequence[Typed], plan: TablePlan, decimals: int) ->
 
 
 def render(template: str, columns: Mapping[str, Typed], companions: Mapping[str, Sequence[str]]) -> str:
-    """A shape's expression with its ``{path}``, ``{length path}`` and ``{companion.name}`` as text columns."""
+    """A shape's expression with its ``{path}``, ``{length path}`` and ``{companion.name}`` as text."""
 
     def put(found: re.Match[str]) -> str:
         path = found[2].strip()
         head, _, rest = path.partition(".")
-        if head in companions and duck_types.match(head, dict.fromkeys(columns, "")) is None:
+        if head in companions and duck_types.match(head, columns) is None:
             return f"{quote(head)}.{quote(rest)}" if rest in companions[head] else "NULL::VARCHAR"
         column = _reached(path, columns)
         if column is None:
@@ -149,7 +149,7 @@ def _over(source: Source, table: ShapeTable | None) -> TablePlan:
         if source.kind == "lines" and event is None and "event" not in source.map:
             event = Take(constant=ORDER_EVENT)
         return TablePlan(source.kind, None, event, source.map, source.time, source.money_unit or "major")
-    time = source.time if source.time != TimeFormat() else table.time
+    time = source.time if source.time != ANY_TIME else table.time
     return TablePlan(
         table.kind,
         table.shape,
@@ -201,12 +201,12 @@ def _taken(
 
 def _reached(path: str, columns: Mapping[str, Typed]) -> tuple[str, Typed] | None:
     """The column a path begins in and what it leads to; a column of that whole name goes first."""
-    whole = duck_types.match(path, list(columns))
+    whole = duck_types.match(path, columns)
     if whole is not None:
         return whole, columns[whole]
     parts = path.split(".")
     for cut in range(len(parts) - 1, 0, -1):
-        root = duck_types.match(".".join(parts[:cut]), list(columns))
+        root = duck_types.match(".".join(parts[:cut]), columns)
         if root is not None:
             found = reach(columns[root], parts[cut:])
             return None if found is None else (root, found)
@@ -292,4 +292,3 @@ def _cast(kind: ColumnKind, column: Typed, plan: TablePlan, decimals: int) -> st
     if kind == "integer":
         return duck_types.integer(column)
     return duck_types.text(column)
-

@@ -21,6 +21,7 @@ FRESH_SECONDS = 2.0
 """A file changed less than this ago that cannot be read is taken for one that is being written."""
 
 _MAGIC = b"PAR1"
+Columns = tuple[tuple[str, str], ...]
 _DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 """What pyarrow raises on damaged bytes; UnicodeDecodeError is a ValueError."""
 
@@ -53,7 +54,7 @@ class Footer:
 
 _remembered: dict[str, Footer | str] = {}
 """By ``Listed.identity``: the footer, or why the file is bad. What may still be written is not kept."""
-_schemas: list[tuple[pq.ParquetSchema, tuple[tuple[str, str], ...]]] = []
+_schemas: list[tuple[pq.ParquetSchema, Columns]] = []
 """The files of an export share a few schemas; comparing costs a hundredth of naming the types anew."""
 
 
@@ -203,7 +204,7 @@ def _check_bounds(metadata: pq.FileMetaData, end: int) -> None:
 
 def _columns(schema: pq.ParquetSchema) -> tuple[tuple[str, str], ...]:
     for known, columns in reversed(_schemas):
-        if known.equals(schema):
+        if bool(known.equals(schema)):
             return columns
     named: tuple[tuple[str, str], ...] = columns_of(schema)
     _schemas.append((schema, named))

@@ -1,4 +1,4 @@
-"""Writes the one SQL relation of canonical events over all files of a workspace, and says what it had to decide."""
+"""Writes the one SQL relation of canonical events over all files, and says what it had to decide."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sampl
         known += [(index, source, file, plan) for file, plan in planned(build, source, numbered)]
     groups = list(grouped(build, known))
     check_any(build, pairs, groups)
-    timed = [part for group in groups for part in timed(build, group)]
-    check_any(build, pairs, timed)
-    return _written(build, pairs, timed)
+    parts = [part for group in groups for part in timed(build, group)]
+    check_any(build, pairs, parts)
+    return _written(build, pairs, parts)
 
 
 # --- groups to SQL ----------------------------------------------------------------------------------------
@@ -129,8 +129,8 @@ def _written(
         if lines:
             parts.append(_orders(lines, columns, has_fine, has_sequence))
             text_ = (
-                f"{source.name}: lines grouped by user and order id into orders: first time; amount, quantity, "
-                "discount, margin and refund summed; other columns from the order's first line"
+                f"{source.name}: lines grouped by user and order id into orders: first time; amount, "
+                "quantity, discount, margin and refund summed; other columns from the order's first line"
             )
             build.notes.append(Note("lines-grouped", text_))
     for index, source, _ in pairs:
@@ -147,7 +147,7 @@ def _written(
         has_fine=has_fine,
         has_sequence=has_sequence,
         ids=_trusted(build.workspace, columns),
-        roles=_roles(build),
+        roles=_roles(build, events),
         shapes=tuple(dict.fromkeys(build.shapes)),
         money_decimals=decimals,
         set_aside=tuple(build.set_aside),
@@ -156,7 +156,7 @@ def _written(
 
 
 def _columns(groups: Sequence[Group]) -> dict[str, Column]:
-    """What is yielded beyond the fixed columns: canonical ones in their order, then properties as first seen."""
+    """What is yielded beyond the fixed columns: canonical ones in order, then properties as seen."""
     present = {name for group in groups for name in group.map.canonical}
     others = sorted(name for name in present if name not in COLUMNS)
     ordered: list[str] = []
@@ -245,7 +245,7 @@ def _orders(lines: Sequence[str], columns: Mapping[str, Column], has_fine: bool,
         if name == ids[0] or name == "order_id":
             out.append(own)
         elif column.canonical and (column.kind == "money" or name == "quantity"):
-            out.append(f"CAST(sum({own}) AS BIGINT) AS {own}")
+            out.append(f"TRY_CAST(sum({own}) AS BIGINT) AS {own}")
         else:
             out.append(f"arg_min({own}, place) AS {own}")
     rows = "\nUNION ALL\n".join(lines)
@@ -303,8 +303,13 @@ def _trusted(workspace: Workspace, columns: Mapping[str, Column]) -> tuple[str, 
     return tuple(dict.fromkeys([*first, *(name for name in usual if name in there)]))
 
 
-def _roles(build: Build) -> dict[str, str]:
-    """The workspace's roles over the shapes'; two shapes that name different bare events share the role."""
+def _roles(build: Build, events: Sequence[Group]) -> dict[str, str]:
+    """The workspace's roles over the shapes'; two shapes that name different bare events share the role.
+
+    Orders made of lines are the orders where nobody says otherwise.
+    """
+    made = (group.plan.event for group in events if group.plan.kind == "lines")
+    lines_event = next((take.constant for take in made if take is not None), None)
     roles: dict[str, str] = {}
     for name in dict.fromkeys(build.shapes):
         for role, step in shape_named(name).roles.items():
@@ -313,6 +318,6 @@ def _roles(build: Build) -> dict[str, str]:
                 roles[role] = step
             elif ":" not in known + step and step not in known.split("|"):
                 roles[role] = f"{known}|{step}"
+    if lines_event is not None:
+        roles.setdefault("order", lines_event)
     return roles | dict(build.workspace.roles)
-
-

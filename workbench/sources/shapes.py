@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from queries.suggest import ask, did_you_mean
 from workbench.errors import UsageError
-from workbench.workspace import MoneyUnit, Take, TimeFormat, TimeUnit
+from workbench.workspace import ANY_TIME, MoneyUnit, Take, TimeFormat, TimeUnit
 
 TableKind = Literal["events", "items", "lines", "companion"]
 
@@ -45,7 +45,7 @@ class ShapeTable:
     """Column → texts of which one must occur."""
     event: Take | None = None
     map: Mapping[str, Take] = field(default_factory=dict)
-    time: TimeFormat = TimeFormat()
+    time: TimeFormat = ANY_TIME
     money_unit: MoneyUnit | None = None
     companion: Companion | None = None
     note: str | None = None
@@ -108,9 +108,10 @@ def recognise(
     among: Sequence[ShapeTable] | None = None,
     has_value: Callable[[str, tuple[str, ...]], bool] | None = None,
 ) -> ShapeTable | None:
-    """The table a file with these columns is, or None. ``has_value`` looks whether a column holds one of some texts.
+    """The table a file with these columns is, or None.
 
-    Of several that fit, the one that asks for most is taken; our own shape, which asks for little, comes last.
+    Of several that fit, the one that asks for most is taken; our own shape, which asks for little, last.
+    ``has_value`` looks whether a column holds one of some texts.
     """
     tables = [table for shape in shapes().values() for table in shape.tables] if among is None else among
     fitting = [table for table in tables if table.fits(columns)]
@@ -125,7 +126,7 @@ OWN = "workbench"
 
 
 def read_shape(text: str) -> Shape:
-    """A shape from the text of its file; raises KeyError, TypeError or ValueError for one that is not well made."""
+    """A shape from its file's text; raises KeyError, TypeError or ValueError for one not well made."""
     raw = tomllib.loads(text)
     name = str(raw["name"])
     tables = tuple(_table(name, entry) for entry in raw["table"])

@@ -72,7 +72,7 @@ def text_blocks(listed: Listed, encoding: str | None = None) -> Iterator[bytes]:
 
 
 def is_plain(listed: Listed, encoding: str | None = None) -> bool:
-    """Whether the file itself is UTF-8 without compression or mark, so that an engine may read it as it is."""
+    """Whether the file is UTF-8 without compression or mark: an engine may read it as it is."""
     if listed.compression is not None or encoding not in (None, "utf-8"):
         return False
     return _encoding(next(_bytes(listed), b"")) == "utf-8"

@@ -2,9 +2,9 @@
 
 Measured on DuckDB 2.0: ``epoch_ms`` of finer times rounds, ``epoch_us`` doesn't, so milliseconds are floored
 from microseconds here; casting text to TIMESTAMP drops an offset without a word, so only text that matches a
-pattern without one is cast so; ``timezone()`` raises near the ends of its range, so it stands in ``TRY``. A time
-that a change of clocks skipped is read with the offset before the change, one that it repeated as the second
-of the two: what ICU does.
+pattern without one is cast so; ``timezone()`` raises near the ends of its range, so it stands in ``TRY``.
+A time that a change of clocks skipped is read with the offset before the change, one that it repeated as the
+second of the two: what ICU does.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def unit_name(unit: TimeUnit) -> str:
 
 
 def look(column: Typed, declared: TimeFormat) -> tuple[str, ...]:
-    """The aggregates that :func:`plan` wants to see, SQL over the rows of one file; none where the type says all."""
+    """The aggregates :func:`plan` wants to see, SQL over one file's rows; none where the type says all."""
     value = column.sql
     if is_time(column.type):
         if column.type in ("TIMESTAMP_S", "TIMESTAMP_MS"):
@@ -299,7 +299,7 @@ def _zoned(plan_: TimePlan, stamp: str) -> str:
 
 
 def _mended(value: str) -> str:
-    """Text as DuckDB reads it: leap seconds held back, no space before an offset, ``Z`` in capitals, no comma."""
+    """Text as DuckDB reads it: leap seconds held back, no space before an offset, capital ``Z``, no comma."""
     held = f"regexp_replace({value}, ':60([.,]\\d*)?', ':59.999999')"
     joined = f"regexp_replace({held}, '\\s+([+-]\\d)', '\\1')"
     return f"replace(regexp_replace(trim({joined}), 'z$', 'Z'), ',', '.')"

@@ -1,0 +1,278 @@
+"""JSON to Parquet: top-level keys become columns, typed by all their values; DuckDB does the reading.
+
+The text goes to a Parquet file of raw lines first. So later passes read what the first one saw, a line number
+is a row number, and compressed text is unpacked once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.engine import Engine, Task
+from workbench.errors import QueryFailed
+from workbench.sources.csv_staging import PART_BYTES
+from workbench.sources.parquet_types import check_names
+from workbench.sources.probing import Unreadable
+from workbench.sources.text_stream import EXAMPLES, Rejects
+
+MAX_OBJECT_BYTES = 16 << 20
+MAX_KEYS = 1000
+
+# One bit for each kind of value: a column's bits together say its type.
+_BOOLEAN, _INTEGER, _WIDE, _FLOAT, _STRING, _NESTED, _LONG = 1, 2, 4, 8, 16, 32, 64
+"""``_LONG``: beyond the integers a double holds exactly; ``_WIDE``: beyond 64 bits."""
+
+_KINDS = """
+    SELECT file_row_number AS n, text,
+           CASE WHEN text IS NULL THEN 'rejected'
+                WHEN trim(text, chr(32) || chr(9) || chr(10) || chr(13)) = '' THEN 'blank'
+                WHEN NOT json_valid(text) THEN 'invalid'
+                WHEN json_type(text) <> 'OBJECT' THEN 'other'
+                ELSE 'object' END AS kind
+    FROM read_parquet($raw, file_row_number = true)"""
+_KEYS = f"""
+    WITH kinds AS ({_KINDS}),
+    keys AS (SELECT n, json_keys(CASE WHEN kind = 'object' THEN text END) AS names FROM kinds),
+    each_key AS (SELECT n, unnest(names) AS name, generate_subscripts(names, 1) AS place FROM keys)
+    SELECT name, arg_min(place, n) AS first_place, min(n) AS first_n
+    FROM each_key GROUP BY name ORDER BY first_n, first_place LIMIT {MAX_KEYS + 1}"""
+_DOUBLED = f"""
+    WITH kinds AS ({_KINDS}),
+    keys AS (SELECT json_keys(CASE WHEN kind = 'object' THEN text END) AS names FROM kinds)
+    SELECT count(*) FROM keys WHERE len(names) > len(list_distinct(names))"""
+_REPAIR = f"""
+    COPY (
+        WITH kinds AS ({_KINDS}),
+        keys AS (SELECT n, text, json_keys(CASE WHEN kind = 'object' THEN text END) AS names FROM kinds),
+        doubled AS (SELECT n, text FROM keys WHERE len(names) > len(list_distinct(names))),
+        pairs AS (SELECT n, key, last(value ORDER BY id) AS value, min(id) AS place
+                  FROM doubled, json_each(doubled.text) GROUP BY n, key),
+        repaired AS (SELECT n, CAST(json_group_object(key, value ORDER BY place) AS VARCHAR) AS text
+                     FROM pairs GROUP BY n)
+        SELECT coalesce(repaired.text, kinds.text) AS text
+        FROM kinds LEFT JOIN repaired USING (n) ORDER BY n
+    ) TO $target (FORMAT parquet)"""
+_ELEMENTS = """
+    COPY (SELECT CAST(json AS VARCHAR) AS text
+          FROM read_json_objects($source, format = 'array', maximum_object_size = $limit)
+    ) TO $target (FORMAT parquet)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What the steps share: the engine, the handle for cancel, a folder for what is in between."""
+
+    engine: Engine
+    folder: Path
+    task: Task | None = None
+
+    def rows(self, sql: str, **parameters: object) -> list[tuple[object, ...]]:
+        return self.engine.fetch(sql, parameters, self.task)
+
+    def run(self, sql: str, **parameters: object) -> None:
+        self.engine.execute(sql, parameters, self.task)
+
+
+def is_array(first: bytes) -> bool:
+    """Whether a text begins like one JSON array rather than one object a line."""
+    return first.lstrip().startswith(b"[")
+
+
+def lines_to_raw(blocks: Iterator[bytes], raw: Path, rejects: Rejects) -> None:
+    """One row a line, blank ones too; NULL for a line that is too long or no UTF-8, which is counted."""
+    schema = pa.schema([("text", pa.large_string())])
+    with pq.ParquetWriter(raw, schema, compression="snappy", use_dictionary=False) as writer:
+        held: list[pa.Array] = []
+        size = 0
+        for array in _lines(blocks, rejects):
+            held.append(array)
+            size += array.nbytes
+            if size >= PART_BYTES:
+                writer.write_table(pa.table([pa.chunked_array(held)], schema=schema))
+                held, size = [], 0
+        if held:
+            writer.write_table(pa.table([pa.chunked_array(held)], schema=schema))
+
+
+def array_to_raw(reader: Reader, source: Path, raw: Path) -> None:
+    """One row an element of the JSON array that a UTF-8 file holds."""
+    try:
+        reader.run(_ELEMENTS, source=str(source), limit=MAX_OBJECT_BYTES, target=str(raw))
+    except QueryFailed as error:
+        fault = re.search(r"Malformed JSON.*?, at (.*)|.*maximum_object_size.*", error.message)
+        if fault is None:
+            raise
+        if not _ends_with_bracket(source):
+            raise Unreadable("incomplete: the JSON array is not closed") from error
+        raise Unreadable(f"damaged JSON array: at {fault[1] or 'an object that is too large'}") from error
+
+
+def raw_to_parquet(
+    reader: Reader,
+    raw: Path,
+    target: Path,
+    rejects: Rejects,
+    describe: Callable[[Rejects, tuple[str, ...]], dict[str, str]],
+) -> None:
+    """Writes the objects of the raw lines to ``target``, in order; of a doubled key the last value counts.
+
+    A column is BOOLEAN, BIGINT, DOUBLE or VARCHAR where all its values are such, else JSON text; integers
+    beyond 64 bits stay text. Raises :class:`Unreadable` when no line holds an object.
+    """
+    _count_rejects(reader, raw, rejects)
+    if reader.rows(_DOUBLED, raw=_path(raw))[0][0]:
+        repaired = reader.folder / "repaired.parquet"
+        reader.run(_REPAIR, raw=_path(raw), target=str(repaired))
+        raw = repaired
+    keys = [str(row[0]) for row in reader.rows(_KEYS, raw=_path(raw))]
+    if len(keys) > MAX_KEYS:
+        raise Unreadable(f"more than {MAX_KEYS} different keys at the top level of its objects")
+    if not keys:
+        why = f": {rejects.examples[0]}" if rejects.examples else ""
+        raise Unreadable(f"no JSON object with a key can be read{why}")
+    names = [key or f"column{number}" for number, key in enumerate(keys, 1)]
+    check_names(names)
+    columns = _columns(keys, names, _kinds_of(reader, raw, keys))
+    pairs = ", ".join(f"{key}: {_literal(value)}" for key, value in describe(rejects, ()).items())
+    reader.run(
+        f"""
+        COPY (
+            WITH kinds AS ({_KINDS}),
+            taken AS (SELECT json_extract_string(object, $paths) AS s, json_extract(object, $paths) AS j
+                      FROM (SELECT CASE WHEN kind = 'object' THEN text END AS object FROM kinds)
+                      WHERE object IS NOT NULL)
+            SELECT {columns} FROM taken
+        ) TO $target (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{pairs}}})""",
+        raw=_path(raw),
+        paths=[_pointer(key) for key in keys],
+        target=str(target),
+    )
+
+
+def _count_rejects(reader: Reader, raw: Path, rejects: Rejects) -> None:
+    words = {"invalid": "not valid JSON", "other": "not a JSON object"}
+    counted = reader.rows(f"SELECT kind, count(*) FROM ({_KINDS}) GROUP BY kind", raw=_path(raw))
+    counts = {str(kind): int(str(count)) for kind, count in counted}
+    bad = sum(counts.get(kind, 0) for kind in words)
+    first = f"SELECT n, kind FROM ({_KINDS}) WHERE kind IN ('invalid', 'other') ORDER BY n LIMIT {EXAMPLES}"
+    examples = reader.rows(first, raw=_path(raw))
+    if not counts.get("object") and rejects.unit == "line" and bad > 1:
+        raise Unreadable("not one JSON object per line, nor one array of objects")
+    for n, kind in examples:
+        rejects.add(int(str(n)) + 1, words[str(kind)])
+    rejects.count += bad - len(examples)
+
+
+def _kinds_of(reader: Reader, raw: Path, keys: list[str]) -> list[int]:
+    """The kinds of the values of each key, as bits."""
+    bits = ", ".join(
+        f"""coalesce(bit_or(CASE t[{i}]
+            WHEN 'BOOLEAN' THEN {_BOOLEAN} WHEN 'VARCHAR' THEN {_STRING}
+            WHEN 'OBJECT' THEN {_NESTED} WHEN 'ARRAY' THEN {_NESTED}
+            WHEN 'BIGINT' THEN {_integer(i)} WHEN 'UBIGINT' THEN {_integer(i)}
+            WHEN 'DOUBLE' THEN CASE
+                WHEN regexp_full_match(s[{i}], '-?[0-9]+') THEN {_WIDE}
+                WHEN NOT regexp_matches(s[{i}], '[0-9]') THEN {_FLOAT}
+                WHEN isfinite(TRY_CAST(s[{i}] AS DOUBLE)) THEN {_FLOAT} ELSE {_NESTED} END
+            ELSE 0 END), 0)"""
+        for i in range(1, len(keys) + 1)
+    )
+    sql = f"""
+        WITH kinds AS ({_KINDS}),
+        taken AS (SELECT json_type(object, $paths) AS t, json_extract_string(object, $paths) AS s
+                  FROM (SELECT CASE WHEN kind = 'object' THEN text END AS object FROM kinds)
+                  WHERE object IS NOT NULL)
+        SELECT {bits} FROM taken"""
+    row = reader.rows(sql, raw=_path(raw), paths=[_pointer(key) for key in keys])[0]
+    return [int(str(value)) for value in row]
+
+
+def _integer(i: int) -> str:
+    return (
+        f"CASE WHEN TRY_CAST(s[{i}] AS BIGINT) BETWEEN {-(2**53)} AND {2**53} THEN {_INTEGER} "
+        f"WHEN TRY_CAST(s[{i}] AS BIGINT) IS NOT NULL THEN {_LONG} ELSE {_WIDE} END"
+    )
+
+
+def _columns(keys: list[str], names: list[str], kinds: list[int]) -> str:
+    parts = []
+    for i, (name, kind) in enumerate(zip(names, kinds, strict=True), 1):
+        value = f"j[{i}]"
+        if kind in (0, _STRING) or (kind & _WIDE and not kind & ~(_INTEGER | _LONG | _WIDE)):
+            value = f"s[{i}]"
+        elif kind == _BOOLEAN:
+            value = f"CAST(s[{i}] AS BOOLEAN)"
+        elif not kind & ~(_INTEGER | _LONG):
+            value = f"CAST(s[{i}] AS BIGINT)"
+        elif not kind & ~(_INTEGER | _FLOAT):
+            value = f"CAST(s[{i}] AS DOUBLE)"
+        else:
+            value = f"CASE WHEN CAST(j[{i}] AS VARCHAR) <> 'null' THEN j[{i}] END"
+        parts.append(f'{value} AS "{name.replace(chr(34), chr(34) * 2)}"')
+    return ", ".join(parts)
+
+
+def _pointer(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _path(raw: Path) -> str:
+    # The cache may lie in a folder whose name is a pattern.
+    return re.sub(r"([*?\[])", r"[\1]", str(raw))
+
+
+def _ends_with_bracket(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return file.read().rstrip().endswith(b"]")
+
+
+def _lines(blocks: Iterator[bytes], rejects: Rejects) -> Iterator[pa.Array]:
+    carry, skipping, line = b"", False, 1
+    for block in blocks:
+        if skipping:
+            end = block.find(b"\n")
+            if end < 0:
+                continue
+            yield pa.nulls(1, pa.large_string())
+            skipping, line, block = False, line + 1, block[end + 1 :]
+        text = carry + block
+        cut = text.rfind(b"\n") + 1
+        if cut:
+            yield _split(text[:cut], line, rejects)
+            line += text.count(b"\n", 0, cut)
+        carry = text[cut:]
+        if len(carry) > MAX_OBJECT_BYTES:
+            rejects.add(line, f"longer than {MAX_OBJECT_BYTES} bytes")
+            carry, skipping = b"", True
+    if carry:
+        yield _split(carry + b"\n", line, rejects)
+
+
+def _split(text: bytes, line: int, rejects: Rejects) -> pa.Array:
+    """The lines of a text, each with its line break, which JSON takes for a space."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        lines: list[str | None] = []
+        for number, one in enumerate(text.split(b"\n")[:-1], line):
+            try:
+                lines.append(one.decode())
+            except UnicodeDecodeError:
+                rejects.add(number, "not UTF-8 (declare the encoding, if the file has another)")
+                lines.append(None)
+        return pa.array(lines, pa.large_string())
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10) + 1
+    offsets = np.concatenate(([0], ends)).astype(np.int64)
+    return pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
