@@ -29,7 +29,7 @@ _PROPERTY_LAYOUT = (
 )
 _VALUE_LAYOUT = (
     Shown("property", "property"),
-    Shown("value", "value"),
+    Shown("value", "value", words=(("is_other", "(other)"),), null="(none)"),
     Shown("events", "events", "integer"),
     Shown("share", "share", "rate"),
     Shown("users", "users", "integer"),
@@ -86,12 +86,15 @@ def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:
     asked = _Asked(data, where)
     totals = asked.totals()
     if isinstance(request, EventsRequest):
-        rows, layout, rule = asked.events(totals[0]), _EVENT_LAYOUT, "every event name in scope"
+        rows, layout, rule = asked.events(totals[0]), _EVENT_LAYOUT, f"every event name in scope; times in {data.timezone}"
     elif request.name is not None:
         rows, layout = asked.values(request.name, totals[0], scope.top), _VALUE_LAYOUT
-        rule = f"values of {request.name}; --top says how many, the rest is Other, events without one are null"
+        rule = (
+            f"values of {request.name} in scope, the most frequent; --top says how many, the rest is (other), "
+            f"events without one (none); times in {data.timezone}"
+        )
     else:
-        rows, layout, rule = asked.properties(totals[0]), _PROPERTY_LAYOUT, "every property of the events in scope"
+        rows, layout, rule = asked.properties(totals[0]), _PROPERTY_LAYOUT, "every property of the events in scope; `workbench properties NAME` lists the values of one"
     return Result(
         report="events" if isinstance(request, EventsRequest) else "properties",
         request=request,
@@ -182,7 +185,9 @@ class _Asked:
             f"  (SELECT list(CAST(value AS VARCHAR)) FROM (SELECT value FROM counted WHERE value IS NOT NULL "
             f"ORDER BY events DESC, CAST(value AS VARCHAR) LIMIT {EXAMPLES}))\nFROM counted"
         )[0]
-        examples = found[2] if isinstance(found[2], list) else []
+        examples = [str(example) for example in found[2]] if isinstance(found[2], list) else []
+        if column.kind == "time":
+            examples = [ranges.iso(int(example), self._zone) for example in examples]
         return self._property_row(column, _int(found[0]), total, _int(found[1]), examples)
 
     def _property_row(

@@ -150,7 +150,7 @@ def answer(request: FunnelRequest, data: Data) -> Result:
     if plan.breakdown is not None:
         data.progress(None, "values of the breakdown")
         data.remember("breakdown_values", plan.breakdown)
-        values = [str(row[0]) for row in data.fetch("SELECT value FROM breakdown_values ORDER BY code")]
+        values = [str(row[0]) for row in data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")]
     data.progress(None, "events of the funnel")
     folded, seen = _fold(plan, data)
     data.progress(None, "counting")
@@ -203,12 +203,12 @@ def _plan(request: FunnelRequest, data: Data, as_of: int | None) -> _Plan:
         value = compile_value(scope.by, schema).sql
         first_step = " AND ".join([f"({matches[0]})", *_limits(within, 0, where)])
         breakdown = (
-            "SELECT row_number() OVER (ORDER BY value) - 1 AS code, value\n"
-            f"FROM (SELECT DISTINCT CAST({value} AS VARCHAR) AS value FROM events WHERE {first_step})\n"
-            "WHERE value IS NOT NULL"
+            "SELECT row_number() OVER (ORDER BY breakdown_value) - 1 AS breakdown_code, breakdown_value\n"
+            f"FROM (SELECT DISTINCT CAST({value} AS VARCHAR) AS breakdown_value FROM events WHERE {first_step})\n"
+            "WHERE breakdown_value IS NOT NULL"
         )
-        columns.append("coalesce(b.code, -1) AS value")
-        source = f"events e\nLEFT JOIN breakdown_values b ON b.value = CAST({value} AS VARCHAR)"
+        columns.append("coalesce(b.breakdown_code, -1) AS breakdown_code")
+        source = f"events e\nLEFT JOIN breakdown_values b ON b.breakdown_value = CAST({value} AS VARCHAR)"
     filters = "\n  AND ".join(["(" + " OR ".join(f"({match})" for match in matches) + ")", *limits])
     select = "SELECT " + ", ".join(columns) + f"\nFROM {source}\nWHERE {filters}"
     shown = [] if breakdown is None else [f"CREATE TEMP TABLE breakdown_values AS\n{breakdown}"]
@@ -341,7 +341,7 @@ def _events(batch: Columns) -> kernel.Events:
         columns["ts"],
         columns["steps"],
         tuple(columns[name] for name in TIES if name in columns),
-        columns.get("value"),
+        columns.get("breakdown_code"),
     )
 
 

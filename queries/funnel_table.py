@@ -19,7 +19,7 @@ NONE = "(none)"
 OTHER = "(other)"
 """How a cell's ``@VALUE`` names people without a value, and those of the values past the top."""
 
-VALUE_COLUMN = Shown("breakdown", "value")
+VALUE_COLUMN = Shown("breakdown", "value", words=(("is_total", "all"), ("is_other", OTHER)), null=NONE)
 LAYOUT = (
     Shown("step", "#", "integer"),
     Shown("event", "step"),
@@ -99,7 +99,7 @@ class FunnelTable:
                 "is_other": group.is_other,
                 "users": n,
                 **_rate("from_first", n, counts[0]),
-                **_rate("from_previous", n, counts[step - 2] if step > 1 else 0),
+                **_rate("from_previous", n, counts[step - 2] if step > 1 else None),
                 "dropped": n - counts[step] - still_open if step < len(self._steps) else 0,
                 "open": still_open,
                 "skipped": 0,
@@ -205,8 +205,8 @@ class FunnelTable:
         return [*(f"reached:{step}" for step in steps), *short, "converted"]
 
 
-def _rate(name: str, k: int, n: int) -> dict[str, float | None]:
-    interval = statistics.wilson(k, n)
+def _rate(name: str, k: int, n: int | None) -> dict[str, float | None]:
+    interval = None if n is None else statistics.wilson(k, n)
     return {
         f"rate_{name}": k / n if n else None,
         f"ci_{name}_low": None if interval is None else interval[0],

@@ -29,10 +29,10 @@ JUNK_IDS = (
 (with or without dashes, as in an all-zero advertising id)."""
 
 
-def survey_sql(ids: Sequence[str], valid: str) -> str:
-    """One pass over ``source_events``: rows, first and last time of every combination of raw ids."""
+def raw_ids_sql(ids: Sequence[str], valid: str) -> str:
+    """Every combination of raw ids that a valid event carries."""
     names = ", ".join(quote_identifier(name) for name in ids)
-    return f"SELECT {names}, count(*) AS rows, min(ts) AS first, max(ts) AS last\nFROM source_events\nWHERE {valid}\nGROUP BY {names}"
+    return f"SELECT DISTINCT {names}\nFROM source_events\nWHERE {valid}"
 
 
 def cleaned(name: str, junk: Sequence[str]) -> str:
@@ -53,7 +53,8 @@ def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
     """
     clean = ",\n    ".join(f"{cleaned(name, junk)} AS c{i}" for i, name in enumerate(ids))
     raw = ", ".join(quote_identifier(name) for name in ids)
-    with_parts = [f"clean_ids AS (\n  SELECT {raw}, rows, first, last,\n    {clean}\n  FROM raw_ids\n)"]
+    qualified = ", ".join(f"clean_ids.{quote_identifier(name)}" for name in ids)
+    with_parts = [f"clean_ids AS (\n  SELECT {raw},\n    {clean}\n  FROM raw_ids\n)"]
     joins: list[str] = []
     choices: list[tuple[str, str]] = []
     others = range(len(ids))
@@ -75,13 +76,13 @@ def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
     return (
         "WITH "
         + ",\n".join(with_parts)
-        + f"\nSELECT {raw}, rows, first, last, {kind} AS kind, {person} AS id\nFROM clean_ids "
+        + f"\nSELECT {qualified}, {kind} AS kind, {person} AS id\nFROM clean_ids "
         + "\n".join(joins)
     )
 
 
 PEOPLE_SQL = """SELECT CAST(row_number() OVER (ORDER BY kind DESC, id) - 1 AS INTEGER) AS person,
-  kind, id, sum(rows) AS rows, min(first) AS first, max(last) AS last
+  kind, id
 FROM linked_ids
 WHERE id IS NOT NULL
 GROUP BY kind, id"""
@@ -97,6 +98,9 @@ def joined_on(ids: Sequence[str], left: str, right: str) -> str:
         f"{left}.{quote_identifier(name)} IS NOT DISTINCT FROM {right}.{quote_identifier(name)}"
         for name in ids
     )
+
+NAMELESS_SQL = "SELECT count(*) FROM linked_ids WHERE id IS NULL"
+"""Combinations of raw ids that name nobody."""
 
 
 def raw_people_sql(ids: Sequence[str]) -> str:

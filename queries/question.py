@@ -177,8 +177,7 @@ class Data(Protocol):
     SQL handed to it reads two relations and nothing else: ``events``, the valid events inside ``as_of``
     with the canonical columns present (``ts`` BIGINT ms UTC; ``fine`` INTEGER ns below the ms where times
     are finer; ``sequence`` BIGINT where mapped; ``place`` BIGINT, the row's place in the export) and
-    ``person`` INTEGER, the code of the unit; and ``people``: ``person``, ``kind``, ``id``, ``first``,
-    ``last``, ``rows``.
+    ``person`` INTEGER, the code of the unit; and ``people``: ``person``, ``kind``, ``id``.
     """
 
     @property
@@ -227,6 +226,10 @@ class Shown:
     kind: Literal["text", "integer", "rate", "interval", "seconds", "time", "number", "boolean"] = "text"
     high: str | None = None
     """For an interval: the key of its upper end."""
+    words: tuple[tuple[str, str], ...] = ()
+    """Keys and words: the first key that is true in a row puts its word in the value's place."""
+    null: str | None = None
+    """The word for a missing value, where it is more than not known."""
 
 
 @dataclass(frozen=True, slots=True)

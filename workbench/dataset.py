@@ -25,7 +25,7 @@ from workbench.errors import NoData, UsageError
 from workbench.runner import Task
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SourceFiles
-from workbench.sources.staging import snapshot
+from workbench.sources.reading import snapshot
 from workbench.workspace import Workspace, find, from_paths, load
 
 LATE_MS = 3_600_000
@@ -159,27 +159,37 @@ class Dataset:
         as_of = None if self.scope.as_of is None else ranges.parse_moment(self.scope.as_of, self._zone)
         valid = f"ts >= {low} AND ts < {high if as_of is None else min(high, as_of + 1)} AND event <> ''"
         self.progress(None, "reading all events once: people, newest event")
-        self._define("TABLE", "raw_ids", people.survey_sql(ids, valid))
+        self._define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid))
         junk = (*people.JUNK_IDS, *(word.strip().lower() for word in self.workspace.ids.junk))
         self._define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=self.scope.unit))
         self._define("TABLE", "people", people.PEOPLE_SQL)
         self._define("TABLE", "raw_people", people.raw_people_sql(ids))
         self._define("VIEW", "events", people.events_sql(ids, valid))
-        found = self._engine.fetch(
-            "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT), count(*), min(first), max(last) FROM people",
-            task=self._task,
-        )[0]
-        rows, units, first, last = (value if isinstance(value, int) else None for value in found)
-        notes = [*self._file_notes(), *self._relation.notes, *self._set_aside(low, high), *self._lost(), *self._late(valid)]
+        units, nameless = self._numbers("SELECT count(*) FROM people"), self._numbers(people.NAMELESS_SQL)
+        with_time = self._numbers(f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
+        # Only where some ids are junk does it take a join to leave their events out.
+        rows, first, last = self._numbers("SELECT count(*), min(ts), max(ts) FROM events") if nameless[0] else with_time
+        notes = [
+            *self._file_notes(),
+            *self._relation.notes,
+            *self._set_aside(low, high, with_time[0] or 0, rows or 0),
+            *self._lost(),
+            *self._late(valid),
+        ]
         self._timings["survey_seconds"] = time.monotonic() - began
         return Survey(
             rows=rows or 0,
-            people=units or 0,
+            people=units[0] or 0,
             first=first,
             as_of=last if as_of is None or last is None else as_of,
             notes=tuple(notes),
             sources=self._relation.sources,
         )
+
+    def _numbers(self, sql: str) -> list[int | None]:
+        """One row of integers."""
+        row = self._engine.fetch(sql, task=self._task)[0]
+        return [None if value is None else int(str(value)) for value in row]
 
     def _valid_times(self) -> tuple[int, int]:
         valid = self.workspace.valid
@@ -190,26 +200,19 @@ class Dataset:
         # The one place the wall clock is read: times after tomorrow are faults of a clock, not events.
         return low, int(time.time() * 1000) + DAY_MS
 
-    def _set_aside(self, low: int, high: int) -> Iterator[Note]:
+    def _set_aside(self, low: int, high: int, with_time: int, kept: int) -> Iterator[Note]:
         """Rows that are no valid events, by reason; each row under the first that holds."""
-        rows = [int(str(row[0])) for row in self._engine.fetch("SELECT count(*) FROM source_events", task=self._task)][0]
-        kept = self._engine.fetch(
-            "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT), "
-            "CAST(coalesce(sum(rows) FILTER (WHERE id IS NULL), 0) AS BIGINT) FROM linked_ids",
-            task=self._task,
-        )[0]
-        counts = {"without-id": int(str(kept[1]))}
-        if rows != int(str(kept[0])):
-            found = self._engine.fetch(
+        counts = {"without-id": with_time - kept}
+        if self._numbers("SELECT count(*) FROM source_events")[0] != with_time:
+            found = self._numbers(
                 "SELECT count(*) FILTER (WHERE ts IS NULL AND NOT ts_given), "
                 "count(*) FILTER (WHERE ts IS NULL AND ts_given), "
                 f"count(*) FILTER (WHERE ts < {low} OR ts >= {high}), "
                 f"count(*) FILTER (WHERE ts >= {low} AND ts < {high} AND coalesce(event, '') = '') "
-                "FROM source_events",
-                task=self._task,
-            )[0]
+                "FROM source_events"
+            )
             names = ("without-time", "unreadable-time", "impossible-time", "without-event")
-            counts = {name: int(str(count)) for name, count in zip(names, found, strict=True)} | counts
+            counts = {name: count or 0 for name, count in zip(names, found, strict=True)} | counts
         for code, count in counts.items():
             if count:
                 yield Note(code, _ASIDE[code].format(count=count), "warning", count, sets_aside=True)

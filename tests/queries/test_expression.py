@@ -453,16 +453,13 @@ def test_fault_079_long_chains_pass(engine: duckdb.DuckDBPyConnection) -> None:
     "text",
     [
         "lower(abs(" * 11 + "channel" + "))" * 11 + " = 'x'",
-        "CASE " * 90 + "channel" + " WHEN 'a' THEN 'b' WHEN 'c' THEN 'd' END" * 90 + " = 'x'",
+        "CASE " * 20 + "channel" + " WHEN 'a' THEN 'b' WHEN 'c' THEN 'd' END" * 20 + " = 'x'",
         " || ".join(["channel + 1"] * 90) + " = 'x'",
         " + ".join(["hour(ts)"] * 90) + " > 1",
     ],
 )
 def test_fault_079_sql_does_not_grow_out_of_proportion(text: str) -> None:
-    try:
-        sql = compile_condition(text, SCHEMA, "UTC").sql
-    except QuestionError:
-        return
+    sql = compile_condition(text, SCHEMA, "UTC").sql
     assert len(sql) < 100 * len(text)
 
 

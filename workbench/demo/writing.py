@@ -22,7 +22,7 @@ from workbench.demo.statements import toml_lines
 from workbench.demo.truths import Counted, all_truths
 from workbench.errors import QueryFailed, UsageError
 
-SMALLEST = 20_000
+SMALLEST = 5_000
 LARGEST = 100_000_000
 VERSION = 1
 """Of the rows: the same version, size and seed give the same rows."""
@@ -76,8 +76,8 @@ class DemoSummary:
     truths: int
     seed: int
     requested: int
-    commands: tuple[str, ...]
-    """Command lines to go on with, each finding a planted truth."""
+    story: str
+    """What to type after ``workbench -C DIR`` to find the cart lost at a forced login."""
 
 
 def _silent(fraction: float, what: str) -> None:
@@ -206,7 +206,7 @@ def _simulate(
         truths=len(truths),
         seed=seed,
         requested=events,
-        commands=tuple(truth.command for truth in truths if truth.report == "funnel"),
+        story=next(t.command for t in truths if t.name == "forced-login").removeprefix("workbench "),
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workbench.text import NULL, Align, clean
+from workbench.text import NULL, Align, clean, clip
 from workbench.values import Plain, plain
 
 if TYPE_CHECKING:
     from queries.question import Shown
+
+LISTED = 28
+"""Cells of one value in a list of examples; documents carry it whole."""
 
 _RIGHT = frozenset({"integer", "rate", "interval", "seconds", "number"})
 
@@ -24,13 +27,20 @@ def cell(row: Mapping[str, object], shown: Shown) -> str:
 
     A value that is not of its column's kind is shown as the text it is.
     """
+    for key, word in shown.words:
+        if row.get(key):
+            return word
     value = plain(row.get(shown.key))
     if shown.kind == "interval":
         return _interval(value, plain(row.get(shown.high or "")))
     if value is None:
-        return NULL
+        return NULL if shown.null is None else shown.null
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return clean(", ".join(clip(clean(item), LISTED) for item in value))
+    if shown.kind == "time" and isinstance(value, str):
+        return clean(value[:19].replace("T", " "))
     if shown.kind == "text" or not isinstance(value, int | float):
         return clean(value)
     if shown.kind == "rate":

@@ -18,7 +18,7 @@ MAX_RECORD_BYTES = 2_000_000
 DELIMITERS = (b",", b";", b"\t", b"|")
 SAMPLE_RECORDS = 1000
 
-_WORDS = {b"\t": "tab"}
+_WORDS = {b",": "comma", b";": "semicolon", b"\t": "tab"}
 _VALUE = re.compile(
     r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?"
     r"|\d{1,2}:\d\d.*|true|false|null",
@@ -52,9 +52,10 @@ class Grammar:
         return self.field() + b"(?:" + re.escape(self.delimiter) + self.field() + b")" + times + rb"\r?\n"
 
     def open_end(self) -> bytes:
-        """The beginning of a record that stops inside a quote."""
+        """A record whose end is not there yet: the text stops inside a quote, or before the line break."""
         q = re.escape(self.quote)
-        return b"(?:" + self.field() + re.escape(self.delimiter) + b")*+" + q + self.inside()
+        last = self.field() + rb"\r?\Z|" + q + self.inside() + rb"\Z"
+        return b"(?:" + self.field() + re.escape(self.delimiter) + b")*+(?:" + last + b")"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,7 @@ class _Scan:
             return False
         if text.find(b"\n", position) < 0:
             return True
-        match = self.open.match(text, position)
-        return match is not None and match.end() == len(text)
+        return self.open.match(text, position) is not None
 
     def reject(self, text: bytes, position: int) -> int:
         end = text.find(b"\n", position)
@@ -191,9 +191,8 @@ class _Scan:
         if not _is_utf8(record):
             return "not UTF-8 (declare the encoding, if the file has another)"
         if self.any.fullmatch(record):
-            return f"{len(split(record, self.grammar))} columns where {self.count} are expected"
-        match = self.open.match(record)
-        if match and match.end() == len(record):
+            return f"{_columns(len(split(record, self.grammar)))} where {self.count} are expected"
+        if self.open.match(record):
             return "a quote that is not closed"
         if b"\r" in record.rstrip(b"\r\n") and self.grammar.quote not in record:
             return "a carriage return inside the line"
@@ -246,7 +245,7 @@ def _best(sample: bytes, skip: int, delimiters: Sequence[bytes]) -> tuple[Gramma
         share = counts[first] / (len(records) + bad)
         if usual != first and usual > 1:
             name = _WORDS.get(delimiter, delimiter.decode("utf-8", "replace"))
-            shape = f": the first line has {first} columns by {name}, most lines have {usual}"
+            shape = f": the first line has {_columns(first)} by {name}, most lines have {usual}"
         elif first > 1 and share >= 0.5 and (best is None or (share, first) > best[:2]):
             best = (share, first, grammar, records)
     if best is not None:
@@ -269,7 +268,7 @@ def _quoting(sample: bytes, skip: int, delimiter: bytes) -> Grammar:
         single = Grammar(delimiter, quote=b"'")
         records, bad = _records(sample, skip, single)
         d = re.escape(delimiter)
-        quoted = re.compile(rb"(?:\A|" + d + rb")'[^'\r\n]*'(?=" + d + rb"|\r?\n)")
+        quoted = re.compile(rb"(?:\A|" + d + rb")'(?:[^']|'')*+'(?=" + d + rb"|\r?\n)")
         if not bad and len(records) > 1 and all(quoted.search(record) for record in records[1:]):
             return single
     return plain
@@ -309,6 +308,10 @@ def _is_header(first: Sequence[str], rows: Sequence[Sequence[bytes]]) -> bool:
     others = [row for row in rows[1:] if row != rows[0] and len(row) == len(first)]
     again = sum(any(row[index] == rows[0][index] for row in others) for index in range(len(first)))
     return again * 2 < len(first)
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -206,10 +206,19 @@ def timed(build: Build, group: Group) -> Iterator[Group]:
 def _look(
     build: Build, group: Group, columns: Mapping[str, Typed]
 ) -> dict[tuple[int, str], tuple[object, ...]] | None:
-    wanted = {name: times.look(column, group.plan.time) for name, column in columns.items()}
+    if build.sample is None:
+        return None
+    wanted = {
+        name: ("false",) if _whole(build.sample, group, column) else times.look(column, group.plan.time)
+        for name, column in columns.items()
+    }
     terms = [term for terms in wanted.values() for term in terms]
-    if build.sample is None or not terms:
-        return None if build.sample is None else {}
+    if all(term == "false" for term in terms):
+        return {
+            (n, name): tuple(False for _ in own)
+            for n in range(len(group.files))
+            for name, own in wanted.items()
+        }
     rows_of = f"{scan(group.files)} AS f{join(build, group)}"
     sql = f"SELECT CAST(f.file_index AS BIGINT), {', '.join(terms)} FROM {rows_of} GROUP BY 1"
     rows = {int(str(row[0])): row[1:] for row in build.sample(sql)}
@@ -221,6 +230,19 @@ def _look(
             seen[place, name] = tuple(row[start : start + len(own)])
             start += len(own)
     return seen
+
+
+def _whole(sample: Sample, group: Group, column: Typed) -> bool:
+    """Whether the footers say that a column of moments was written in milliseconds: then nobody need look."""
+    names = [name for name, _ in group.files[0].data.columns if column.sql == f"f.{quote(name)}"]
+    if not names or column.type not in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
+        return False
+    paths = ", ".join(literal(glob.escape(str(file.data.parquet))) for file in group.files)
+    found = sample(
+        f"SELECT count(*) FROM parquet_schema([{paths}]) WHERE lower(name) = lower({literal(names[0])}) "
+        "AND coalesce(logical_type, '') NOT LIKE '%MILLIS=MilliSeconds%'"
+    )
+    return found[0][0] == 0
 
 
 def _offset(build: Build, column: Typed, zone: str) -> int | None:

@@ -54,8 +54,12 @@ _REPAIR = f"""
         doubled AS (SELECT n, text FROM keys WHERE len(names) > len(list_distinct(names))),
         pairs AS (SELECT n, key, last(value ORDER BY id) AS value, min(id) AS place
                   FROM doubled, json_each(doubled.text) GROUP BY n, key),
-        repaired AS (SELECT n, CAST(json_group_object(key, value ORDER BY place) AS VARCHAR) AS text
-                     FROM pairs GROUP BY n)
+        members AS (SELECT n, place, CAST(to_json(key) AS VARCHAR) AS name,
+                           coalesce(CAST(value AS VARCHAR), 'null') AS value
+                    FROM pairs),
+        repaired AS (SELECT n, chr(123) || string_agg(name || ':' || value, ',' ORDER BY place)
+                               || chr(125) AS text
+                     FROM members GROUP BY n)
         SELECT coalesce(repaired.text, kinds.text) AS text
         FROM kinds LEFT JOIN repaired USING (n) ORDER BY n
     ) TO $target (FORMAT parquet)"""

@@ -17,6 +17,8 @@ from workbench.workspace import ANY_TIME, MoneyUnit, Source, Take, TimeFormat
 ORDER_EVENT = "order"
 """What an order made of lines is called unless the source says otherwise."""
 
+ANY_ID = "any id (user_id, anonymous_id, ids.KIND)"
+
 _PLACEHOLDER = re.compile(r"\{(length )?([^{}]+)\}")
 
 
@@ -228,9 +230,7 @@ def _incomplete(
     else:
         lacks = [name for name in ("ts", "event") if name not in canonical]
         lacks += ["order_id"] if plan.kind == "lines" and "order_id" not in canonical else []
-        lacks += (
-            [] if any(is_id(name) for name in canonical) else ["any id (user_id, anonymous_id, ids.KIND)"]
-        )
+        lacks += [] if any(is_id(name) for name in canonical) else [ANY_ID]
     for name in missing:
         wanted = next(iter(takes[name].names), name)
         if is_id(name) and _alike(wanted, columns) is not None:
@@ -244,11 +244,15 @@ def _lacking(
     lacks: Sequence[str], takes: Mapping[str, Take], columns: Mapping[str, Typed], plan: TablePlan
 ) -> NotRead:
     told, hints = [], []
-    for name in dict.fromkeys(lacks):
-        wanted = takes[name].names[0] if name in takes and takes[name].names else name
-        told.append(name if wanted == name else f"{name} (column {wanted})")
-        if other := _alike(wanted, columns):
-            hints.append(f'map both if they are the same: {name} = ["{wanted}", "{other}"]')
+    wanted = {name: takes[name].names[0] if name in takes and takes[name].names else name for name in lacks}
+    for name, column in wanted.items():
+        told.append(name if column == name else f"{name} (column {column})")
+    if ANY_ID in wanted:
+        wanted |= {name: take.names[0] for name, take in takes.items() if is_id(name) and take.names}
+        wanted |= {name: name for name in ("user_id", "anonymous_id") if name not in takes}
+    for name, column in wanted.items():
+        if other := _alike(column, columns):
+            hints.append(f'map both if they are the same: {name} = ["{column}", "{other}"]')
     ids = [name for name in takes if is_id(name)]
     unlike = {"ts", "event"} <= set(lacks) or (plan.shape == OWN and "ts" in lacks and not ids)
     hint = hints[0] if hints else f"its columns are: {listed(list(columns))}"

@@ -54,7 +54,7 @@ class Footer:
 
 _remembered: dict[str, Footer | str] = {}
 """By ``Listed.identity``: the footer, or why the file is bad. What may still be written is not kept."""
-_schemas: list[tuple[pq.ParquetSchema, Columns]] = []
+_schemas: list[tuple[object, Columns]] = []
 """The files of an export share a few schemas; comparing costs a hundredth of naming the types anew."""
 
 
@@ -172,8 +172,8 @@ def _ends(path: Path, listed: Listed | None) -> tuple[bytes, bytes, int]:
 
 
 def _what_it_is(head: bytes, tail: bytes, size: int) -> str:
-    if size < 12 and _MAGIC.startswith(head[:4]):
-        return f"incomplete: {size} bytes"
+    if size < len(_MAGIC) and _MAGIC.startswith(head):
+        return "incomplete: no Parquet footer"
     if kind := foreign(head):
         return kind
     if not head.strip(b"\0"):
@@ -202,11 +202,11 @@ def _check_bounds(metadata: pq.FileMetaData, end: int) -> None:
                 raise ValueError("it speaks of bytes that are not in the file")
 
 
-def _columns(schema: pq.ParquetSchema) -> tuple[tuple[str, str], ...]:
+def _columns(schema: pq.ParquetSchema) -> Columns:
     for known, columns in reversed(_schemas):
-        if bool(known.equals(schema)):
+        if schema.equals(known):
             return columns
-    named: tuple[tuple[str, str], ...] = columns_of(schema)
+    named: Columns = columns_of(schema)
     _schemas.append((schema, named))
     del _schemas[:-64]
     return named
