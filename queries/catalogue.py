@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from queries import ranges
@@ -24,6 +25,7 @@ _PROPERTY_LAYOUT = (
     Shown("kind", "kind"),
     Shown("filled", "filled", "integer"),
     Shown("filled_rate", "of events", "rate"),
+    Shown("users", "users", "integer"),
     Shown("distinct", "values", "integer"),
     Shown("examples", "most frequent"),
 )
@@ -178,42 +180,46 @@ class _Asked:
 
     def _property(self, column: Column, total: int) -> Row:
         value = compile_value(column.name, self._data.schema).sql
-        found = self._fetch(
-            f"WITH counted AS (\n  SELECT {value} AS value, count(*) AS events FROM events {self._where}\n"
-            "  GROUP BY 1\n)\n"
-            "SELECT coalesce(sum(events) FILTER (WHERE value IS NOT NULL), 0), count(value),\n"
-            f"  (SELECT list(CAST(value AS VARCHAR)) FROM (SELECT value FROM counted WHERE value IS NOT NULL "
-            f"ORDER BY events DESC, CAST(value AS VARCHAR) LIMIT {EXAMPLES}))\nFROM counted"
+        counts = self._fetch(
+            f"WITH filled AS (\n  SELECT {value} AS value, person, ts FROM events {self._where}\n)\n"
+            "SELECT count(*), count(DISTINCT value), count(DISTINCT person), min(ts), max(ts)\n"
+            "FROM filled WHERE value IS NOT NULL"
         )[0]
-        examples = [str(example) for example in found[2]] if isinstance(found[2], list) else []
+        found = self._fetch(
+            f"WITH filled AS (\n  SELECT {value} AS value FROM events {self._where}\n)\n"
+            "SELECT CAST(value AS VARCHAR) AS example, count(*) AS events\n"
+            f"FROM filled WHERE value IS NOT NULL\nGROUP BY value ORDER BY events DESC, example LIMIT {EXAMPLES}"
+        )
+        examples = [str(row[0]) for row in found]
         if column.kind == "time":
             examples = [ranges.iso(int(example), self._zone) for example in examples]
-        return self._property_row(column, _int(found[0]), total, _int(found[1]), examples)
+        return self._row(column, total, counts, examples)
 
-    def _property_row(
-        self, column: Column, filled: int, total: int, distinct: int | None, examples: list[str]
-    ) -> Row:
+    def _row(self, column: Column, total: int, counts: Sequence[object], examples: Sequence[str]) -> Row:
+        filled, distinct, users, first, last = counts
         return {
             "property": column.name,
             "kind": column.kind,
             "canonical": column.canonical,
-            "filled": filled,
-            "filled_rate": filled / total if total else None,
-            "distinct": distinct,
-            "examples": [example[:200] for example in examples],
+            "filled": _int(filled),
+            "filled_rate": _int(filled) / total if total else None,
+            "distinct": None if distinct is None else _int(distinct),
+            "users": _int(users),
+            "first_seen": self._time(first),
+            "last_seen": self._time(last),
+            "examples": list(examples),
         }
 
     def _keys(self, column: Column, total: int) -> list[Row]:
         name = compile_value(column.name, self._data.schema).sql
         found = self._fetch(
-            f"WITH keys AS (\n  SELECT unnest(json_keys({name})) AS key FROM events {self._where}\n)\n"
-            "SELECT key, count(*) FROM keys GROUP BY key ORDER BY count(*) DESC, key"
+            f"WITH keys AS (\n  SELECT unnest(json_keys({name})) AS key, person, ts FROM events {self._where}\n)\n"
+            "SELECT key, count(*), NULL, count(DISTINCT person), min(ts), max(ts)\n"
+            "FROM keys GROUP BY key ORDER BY count(*) DESC, key"
         )
         return [
-            self._property_row(
-                Column(f"{column.name}.{key}", "json", canonical=False), _int(filled), total, None, []
-            )
-            for key, filled in found
+            self._row(Column(f"{column.name}.{key}", "json", canonical=False), total, counts, [])
+            for key, *counts in found
         ]
 
     def values(self, name: str, total: int, top: int) -> list[Row]:

@@ -376,7 +376,7 @@ def _never_seen(request: FunnelRequest, data: Data, seen: int, people: int) -> l
         if unknown:
             near = hint(unknown[0], known)
             text = f"no event is named {unknown[0]!r} (step {place + 1})" + (f"; {near}" if near else "")
-        notes.append(Note("step-never-seen", text, "warning", 0))
+        notes.append(Note("step-never-seen", text, "warning"))
     return notes
 
 

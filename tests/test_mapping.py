@@ -289,7 +289,10 @@ def test_whole_milliseconds_have_no_finer_part(shop: Shop, written: str) -> None
 
 @pytest.mark.parametrize("zone", ["UTC", SHANGHAI, "America/New_York"])
 def test_fault_053_times_past_all_calendars_raise_nothing(shop: Shop, zone: str) -> None:
-    far = "['infinity', '-infinity', '294247-01-10 04:00:54', '9999-12-31', '0044-03-15 (BC)', '290309-12-22 (BC)']"
+    far = (
+        "['infinity', '-infinity', '294247-01-10 04:00:54', '9999-12-31', "
+        "'0044-03-15 (BC)', '290309-12-22 (BC)']"
+    )
     shop.sql("a.parquet", f"SELECT unnest({far})::TIMESTAMP AS ts, 'view' AS event, 'u' AS user_id")
     shop.sql("b.parquet", f"SELECT unnest({far}) AS ts, 'view' AS event, 'u' AS user_id")
     shop.relation(timezone=zone)
@@ -337,7 +340,8 @@ def test_a_zone_with_one_offset_agrees_with_the_engine_far_from_now(shop: Shop) 
     shop.relation(timezone=SHANGHAI)
     expected = shop.con.execute(
         "SELECT epoch_us(timezone('Asia/Shanghai', t)) // 1000 FROM "
-        "(SELECT unnest(['1988-07-01', '1999-12-31', '2000-01-02', '2099-12-29', '2101-01-01'])::TIMESTAMP AS t)"
+        "(SELECT unnest(['1988-07-01', '1999-12-31', '2000-01-02', '2099-12-29', '2101-01-01'])"
+        "::TIMESTAMP AS t)"
     ).fetchall()
     assert shop.column("ts") == [row[0] for row in expected]
 
@@ -680,7 +684,7 @@ def test_ids_stand_in_order_of_trust(shop: Shop) -> None:
     )
 
 
-# --- place, pushdown, lines -----------------------------------------------------------------------------------
+# --- place, pushdown, lines --------------------------------------------------------------------------------
 
 
 def test_place_counts_files_by_bytes_over_all_sources_and_rows(shop: Shop) -> None:
@@ -740,7 +744,8 @@ def test_lines_become_one_event_per_user_and_order(shop: Shop) -> None:
     shop.sql("a.parquet", LINES)
     made = shop.relation(source(kind="lines"))
     found = shop.con.execute(
-        "SELECT user_id, order_id, ts, event, quantity, amount, channel, discount, place FROM source_events ORDER BY place"
+        "SELECT user_id, order_id, ts, event, quantity, amount, channel, discount, place "
+        "FROM source_events ORDER BY place"
     ).fetchall()
     assert found == [
         ("h1", "b1", NOON, "order", 4, 975, "web", 50, 0),

@@ -47,7 +47,9 @@ def ubi_levels(window_ms: int) -> list[int]:
 @pytest.mark.parametrize(("window", "window_ms"), [("7d", 7 * DAY), ("30s", 30_000), ("5s", 5_000)])
 def test_ubi_chorus_opens_unasked_and_equals_sql(workbench: Command, window: str, window_ms: int) -> None:
     steps = [part for step in UBI_STEPS for part in ("--step", step)]
-    answer = workbench("funnel", "--data", str(DATA / "ubi_chorus"), *steps, "--window", window, "--json").json
+    answer = workbench(
+        "funnel", "--data", str(DATA / "ubi_chorus"), *steps, "--window", window, "--json"
+    ).json
     assert users(answer) == ubi_levels(window_ms)
     assert answer["rows"][0]["users"] > 200
 
@@ -73,7 +75,9 @@ def test_completejourney_through_init_equals_sql(
 ) -> None:
     made = workbench("init", str(DATA / "completejourney"), cwd=tmp_path)
     assert made.code == 0, made.err
-    answer = workbench("funnel", "--step", "order", "--step", "order", "--window", window, "--json", cwd=tmp_path).json
+    answer = workbench(
+        "funnel", "--step", "order", "--step", "order", "--window", window, "--json", cwd=tmp_path
+    ).json
     assert users(answer) == basket_pairs(days)
 
 
@@ -83,6 +87,9 @@ def test_completejourney_reads_its_orders_whole(workbench: Command, tmp_path: Pa
     con = duckdb.connect()
     path = str(DATA / "completejourney" / "transactions.parquet")
     orders, households = con.execute(
-        "SELECT count(DISTINCT (household_id, basket_id)), count(DISTINCT household_id) FROM read_parquet(?)", [path]
+        "SELECT count(DISTINCT (household_id, basket_id)), count(DISTINCT household_id) FROM read_parquet(?)",
+        [path],
     ).fetchall()[0]
-    assert [(row["event"], row["events"], row["users"]) for row in answer["rows"]] == [("order", orders, households)]
+    assert [(row["event"], row["events"], row["users"]) for row in answer["rows"]] == [
+        ("order", orders, households)
+    ]

@@ -162,8 +162,8 @@ def test_opensearch_ubi_is_read_unasked(tmp_path: Path, con: duckdb.DuckDBPyConn
     )
     made = opened(con, [events, queries])
     found = con.execute(
-        "SELECT ts, event, anonymous_id, session_id, query_id, search_term, result_count, product_id, position, "
-        "order_id, amount, margin FROM source_events ORDER BY place"
+        "SELECT ts, event, anonymous_id, session_id, query_id, search_term, result_count, product_id, "
+        "position, order_id, amount, margin FROM source_events ORDER BY place"
     ).fetchall()
     start = 1_717_527_762_000
     assert found == [
@@ -246,7 +246,7 @@ def test_the_chorus_export_is_read_whole(tmp_path: Path, con: duckdb.DuckDBPyCon
         414,
     )
     assert con.execute(
-        "SELECT count(DISTINCT anonymous_id), count(DISTINCT session_id), count(search_term), count(result_count), "
-        "count(product_id) FILTER (event = 'item_click'), count(amount), count(ts) FROM source_events"
+        "SELECT count(DISTINCT anonymous_id), count(DISTINCT session_id), count(search_term), "
+        "count(result_count), count(product_id) FILTER (event = 'item_click'), count(amount), count(ts) FROM source_events"
     ).fetchone() == (280, 996, 5357, 5357, 832, 414, 26_828)
     assert made.lost_sql is not None and con.execute(made.lost_sql).fetchall() == []

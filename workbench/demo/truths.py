@@ -17,6 +17,7 @@ from workbench.demo.draws import Bools, Ints
 from workbench.demo.journeys import Planted
 from workbench.demo.ledger import WATCHED, Ledger
 from workbench.demo.people import PLATFORMS, VERSIONS
+from workbench.demo.rows import EVENTS
 from workbench.demo.statements import Decoy, Expect, Truth, Value
 
 _DAY_MS = days.MS_DAY
@@ -36,6 +37,19 @@ class Counted:
 
 def _ids(person: Ints) -> tuple[str, ...]:
     return tuple(sorted(str(value) for value in tables.user_ids(person).to_pylist()))
+
+
+def catalogue_of_events(counted: Counted) -> list[Truth]:
+    """How often each event happens."""
+    counts = zip(EVENTS, counted.ledger.by_event.tolist(), strict=True)
+    return [
+        Truth(
+            "events",
+            "Every event of the shop, and how many of each.",
+            "workbench events",
+            expected=tuple(Expect({"event": name}, "events", count) for name, count in counts),
+        )
+    ]
 
 
 def journey(counted: Counted) -> list[Truth]:
@@ -248,7 +262,15 @@ def identity(counted: Counted) -> list[Truth]:
     ]
 
 
-TOPICS: tuple[Callable[[Counted], list[Truth]], ...] = (journey, search, channels, money, losses, identity)
+TOPICS: tuple[Callable[[Counted], list[Truth]], ...] = (
+    catalogue_of_events,
+    journey,
+    search,
+    channels,
+    money,
+    losses,
+    identity,
+)
 
 
 def all_truths(counted: Counted) -> list[Truth]:

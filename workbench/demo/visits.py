@@ -69,9 +69,10 @@ def first_visits(people: People, state: State, day: int, person: Ints, word: Wor
 
 
 def second_visits(people: People, state: State, day: int, first: Visits) -> Visits:
-    """Some come back within hours."""
+    """Some come back within hours, if the first visit took place (it left a time after its start)."""
     word = derived(first.word, 50)
-    back = chance(word, 0, CELLS // 7) & ~people.family[first.person]
+    came = state.free_from[first.person] > first.start
+    back = came & chance(word, 0, CELLS // 7) & ~people.family[first.person]
     person, word = first.person[back], word[back]
     start = state.free_from[person] + below(word, 16, 5 * 3_600_000)
     return _begun(people, state, day, person, word, start)

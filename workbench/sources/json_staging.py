@@ -37,16 +37,15 @@ _KINDS = """
                 WHEN json_type(text) <> 'OBJECT' THEN 'other'
                 ELSE 'object' END AS kind
     FROM read_parquet($raw, file_row_number = true)"""
+_OBJECTS = f"SELECT n, CASE WHEN kind = 'object' THEN text END AS object FROM ({_KINDS})"
+_ALL_OBJECTS = "SELECT file_row_number AS n, text AS object FROM read_parquet($raw, file_row_number = true)"
 _KEYS = f"""
-    WITH kinds AS ({_KINDS}),
-    keys AS (SELECT n, json_keys(CASE WHEN kind = 'object' THEN text END) AS names FROM kinds),
-    each_key AS (SELECT n, unnest(names) AS name, generate_subscripts(names, 1) AS place FROM keys)
-    SELECT name, arg_min(place, n) AS first_place, min(n) AS first_n
+    lists AS (SELECT json_keys(object) AS names, min(n) AS n
+              FROM objects WHERE object IS NOT NULL GROUP BY names),
+    each_key AS (SELECT n, len(names) > len(list_distinct(names)) AS doubled,
+                        unnest(names) AS name, generate_subscripts(names, 1) AS place FROM lists)
+    SELECT name, arg_min(place, n) AS first_place, min(n) AS first_n, bool_or(doubled) AS doubled
     FROM each_key GROUP BY name ORDER BY first_n, first_place LIMIT {MAX_KEYS + 1}"""
-_DOUBLED = f"""
-    WITH kinds AS ({_KINDS}),
-    keys AS (SELECT json_keys(CASE WHEN kind = 'object' THEN text END) AS names FROM kinds)
-    SELECT count(*) FROM keys WHERE len(names) > len(list_distinct(names))"""
 _REPAIR = f"""
     COPY (
         WITH kinds AS ({_KINDS}),
@@ -130,12 +129,10 @@ def raw_to_parquet(
     A column is BOOLEAN, BIGINT, DOUBLE or VARCHAR where all its values are such, else JSON text; integers
     beyond 64 bits stay text. Raises :class:`Unreadable` when no line holds an object.
     """
-    _count_rejects(reader, raw, rejects)
-    if reader.rows(_DOUBLED, raw=_path(raw))[0][0]:
-        repaired = reader.folder / "repaired.parquet"
-        reader.run(_REPAIR, raw=_path(raw), target=str(repaired))
-        raw = repaired
-    keys = [str(row[0]) for row in reader.rows(_KEYS, raw=_path(raw))]
+    # Looking at the kind of each line costs as much as reading it; most files hold objects alone.
+    objects = _ALL_OBJECTS if _count_rejects(reader, raw, rejects) else _OBJECTS
+    found = reader.rows(f"WITH objects AS ({objects}), {_KEYS}", raw=_path(raw))
+    keys = [str(row[0]) for row in found]
     if len(keys) > MAX_KEYS:
         raise Unreadable(f"more than {MAX_KEYS} different keys at the top level of its objects")
     if not keys:
@@ -143,28 +140,36 @@ def raw_to_parquet(
         raise Unreadable(f"no JSON object with a key can be read{why}")
     names = [key or f"column{number}" for number, key in enumerate(keys, 1)]
     check_names(names)
-    columns = _columns(keys, names, _kinds_of(reader, raw, keys))
+    if any(row[3] for row in found):
+        repaired = reader.folder / "repaired.parquet"
+        reader.run(_REPAIR, raw=_path(raw), target=str(repaired))
+        raw = repaired
+    kinds = _kinds_of(reader, raw, keys, objects)
+    columns = _columns(names, kinds)
     pairs = ", ".join(f"{key}: {_literal(value)}" for key, value in describe(rejects, ()).items())
     reader.run(
         f"""
         COPY (
-            WITH kinds AS ({_KINDS}),
-            taken AS (SELECT json_extract_string(object, $paths) AS s, json_extract(object, $paths) AS j
-                      FROM (SELECT CASE WHEN kind = 'object' THEN text END AS object FROM kinds)
-                      WHERE object IS NOT NULL)
+            WITH objects AS ({objects}),
+            taken AS (SELECT json_extract_string(object, $paths) AS s, json_extract(object, $nested) AS j
+                      FROM objects WHERE object IS NOT NULL)
             SELECT {columns} FROM taken
         ) TO $target (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{pairs}}})""",
         raw=_path(raw),
         paths=[_pointer(key) for key in keys],
+        nested=[_pointer(key) for key, kind in zip(keys, kinds, strict=True) if _is_json(kind)] or [""],
         target=str(target),
     )
 
 
-def _count_rejects(reader: Reader, raw: Path, rejects: Rejects) -> None:
+def _count_rejects(reader: Reader, raw: Path, rejects: Rejects) -> bool:
+    """Counts what is no object; whether there is nothing but objects."""
     words = {"invalid": "not valid JSON", "other": "not a JSON object"}
     counted = reader.rows(f"SELECT kind, count(*) FROM ({_KINDS}) GROUP BY kind", raw=_path(raw))
     counts = {str(kind): int(str(count)) for kind, count in counted}
     bad = sum(counts.get(kind, 0) for kind in words)
+    if set(counts) == {"object"}:
+        return True
     first = f"SELECT n, kind FROM ({_KINDS}) WHERE kind IN ('invalid', 'other') ORDER BY n LIMIT {EXAMPLES}"
     examples = reader.rows(first, raw=_path(raw))
     if not counts.get("object") and rejects.unit == "line" and bad > 1:
@@ -172,9 +177,10 @@ def _count_rejects(reader: Reader, raw: Path, rejects: Rejects) -> None:
     for n, kind in examples:
         rejects.add(int(str(n)) + 1, words[str(kind)])
     rejects.count += bad - len(examples)
+    return False
 
 
-def _kinds_of(reader: Reader, raw: Path, keys: list[str]) -> list[int]:
+def _kinds_of(reader: Reader, raw: Path, keys: list[str], objects: str) -> list[int]:
     """The kinds of the values of each key, as bits."""
     bits = ", ".join(
         f"""coalesce(bit_or(CASE t[{i}]
@@ -189,10 +195,9 @@ def _kinds_of(reader: Reader, raw: Path, keys: list[str]) -> list[int]:
         for i in range(1, len(keys) + 1)
     )
     sql = f"""
-        WITH kinds AS ({_KINDS}),
+        WITH objects AS ({objects}),
         taken AS (SELECT json_type(object, $paths) AS t, json_extract_string(object, $paths) AS s
-                  FROM (SELECT CASE WHEN kind = 'object' THEN text END AS object FROM kinds)
-                  WHERE object IS NOT NULL)
+                  FROM objects WHERE object IS NOT NULL)
         SELECT {bits} FROM taken"""
     row = reader.rows(sql, raw=_path(raw), paths=[_pointer(key) for key in keys])[0]
     return [int(str(value)) for value in row]
@@ -205,22 +210,30 @@ def _integer(i: int) -> str:
     )
 
 
-def _columns(keys: list[str], names: list[str], kinds: list[int]) -> str:
+def _columns(names: list[str], kinds: list[int]) -> str:
     parts = []
+    nested = 0
     for i, (name, kind) in enumerate(zip(names, kinds, strict=True), 1):
-        value = f"j[{i}]"
-        if kind in (0, _STRING) or (kind & _WIDE and not kind & ~(_INTEGER | _LONG | _WIDE)):
-            value = f"s[{i}]"
-        elif kind == _BOOLEAN:
+        value = f"s[{i}]"
+        if kind == _BOOLEAN:
             value = f"CAST(s[{i}] AS BOOLEAN)"
-        elif not kind & ~(_INTEGER | _LONG):
+        elif _is_json(kind):
+            nested += 1
+            value = f"CASE WHEN CAST(j[{nested}] AS VARCHAR) <> 'null' THEN j[{nested}] END"
+        elif kind and not kind & ~(_INTEGER | _LONG):
             value = f"CAST(s[{i}] AS BIGINT)"
-        elif not kind & ~(_INTEGER | _FLOAT):
+        elif kind & _FLOAT:
             value = f"CAST(s[{i}] AS DOUBLE)"
-        else:
-            value = f"CASE WHEN CAST(j[{i}] AS VARCHAR) <> 'null' THEN j[{i}] END"
         parts.append(f'{value} AS "{name.replace(chr(34), chr(34) * 2)}"')
     return ", ".join(parts)
+
+
+def _is_json(kind: int) -> bool:
+    """Whether no type of its own can hold all values of a column."""
+    if kind in (0, _BOOLEAN, _STRING):
+        return False
+    whole = not kind & ~(_INTEGER | _LONG | _WIDE)
+    return not whole and bool(kind & ~(_INTEGER | _FLOAT))
 
 
 def _pointer(key: str) -> str:

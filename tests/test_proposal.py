@@ -1,0 +1,316 @@
+"""What `init` proposes for exports nobody described; every proposal must load and open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from workbench.errors import UsageError
+from workbench.sources import guessing
+from workbench.sources.canonical import is_canonical
+from workbench.sources.proposal import Proposal, propose, toml_string, write
+from workbench.sources.relation import Relation, relation
+from workbench.sources.snapshot import DataFile, Listed, SourceFiles
+from workbench.workspace import ROLES, Source, Take, Workspace, load
+
+JOURNEY = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "completejourney"
+
+
+@pytest.fixture
+def con() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def listed(
+    con: duckdb.DuckDBPyConnection, folder: Path, name: str = "s", pattern: str = "**/*.parquet"
+) -> SourceFiles:
+    files = []
+    for path in sorted(folder.glob(pattern)):
+        rows = con.execute(
+            "DESCRIBE SELECT * FROM read_parquet($1, hive_partitioning = false)", [str(path)]
+        ).fetchall()
+        one = Listed(path, path.relative_to(folder).as_posix(), 1, 0, (0, 0), "parquet")
+        files.append(DataFile(one, path, 0, tuple((row[0], row[1]) for row in rows)))
+    return SourceFiles(name, tuple(files))
+
+
+def put(con: duckdb.DuckDBPyConnection, path: Path, select: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    con.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+
+
+def proposed(con: duckdb.DuckDBPyConnection, folder: Path) -> Proposal:
+    return propose([listed(con, folder)], folder, lambda sql: con.execute(sql).fetchall())
+
+
+def opened(con: duckdb.DuckDBPyConnection, folder: Path, proposal: Proposal) -> tuple[Workspace, Relation]:
+    """The proposal written, loaded and opened, its sources listed anew."""
+    workspace = load(write(proposal, folder, force=True))
+    files = []
+    for source in workspace.sources:
+        parts = [
+            listed(con, folder, pattern=str(Path(p).relative_to(folder)) if Path(p).is_absolute() else p)
+            for p in source.patterns
+        ]
+        files.append(SourceFiles(source.name, tuple(file for part in parts for file in part.files)))
+    made = relation(workspace, files, lambda sql: con.execute(sql).fetchall())
+    con.execute(f"CREATE OR REPLACE VIEW source_events AS {made.sql}")
+    return workspace, made
+
+
+def columns(source: Source) -> Mapping[str, str]:
+    return {name: take.names[0] for name, take in source.map.items()}
+
+
+def test_the_list_of_names_knows_only_canonical_columns_and_roles() -> None:
+    known = guessing._names()
+    assert all(is_canonical(name) for name in known["columns"])
+    assert set(known["roles"]) <= set(ROLES)
+    for names in (*known["columns"].values(), *known["roles"].values()):
+        assert [guessing.plain(name) for name in names] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("userId", "user_id"),
+        ("UserID", "user_id"),
+        ("  Event Name ", "event_name"),
+        ("utm-source", "utm_source"),
+        ("用户ＩＤ", "用户id"),
+        ("HTTPReferer", "http_referer"),
+    ],
+)
+def test_names_are_compared_by_their_words(name: str, expected: str) -> None:
+    assert guessing.plain(name) == expected
+
+
+APP = (
+    "SELECT 1704110400 + range AS eventTime, "
+    "['search', 'view_item', 'add_to_cart', 'purchase'][range % 4 + 1] AS event_name, "
+    "'u' || range % 7 AS customerId, 'd' || range % 9 AS device_id, 's' || range // 4 AS sessionId, "
+    "'web' AS utm_source, "
+    "'shoes' AS keyword, range * 1.5 AS total_price, 'p' || range AS sku, {'a': 1} AS extra FROM range(40)"
+)
+
+
+def test_an_english_export_of_events(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    for day in ("1", "2"):
+        put(con, tmp_path / "app" / f"day{day}.parquet", APP)
+    proposal = proposed(con, tmp_path)
+    workspace, made = opened(con, tmp_path, proposal)
+    (source,) = workspace.sources
+    assert source.patterns == ("app/**/*.parquet",)
+    assert source.event == Take(names=("event_name",))
+    assert columns(source) == {
+        "ts": "eventTime",
+        "user_id": "customerId",
+        "anonymous_id": "device_id",
+        "session_id": "sessionId",
+        "source": "utm_source",
+        "product_id": "sku",
+        "search_term": "keyword",
+        "amount": "total_price",
+    }
+    assert workspace.roles == {
+        "search": "search",
+        "view": "view_item",
+        "add": "add_to_cart",
+        "order": "purchase",
+    }
+    assert con.execute("SELECT count(*), min(ts), max(amount) FROM source_events").fetchone() == (
+        80,
+        1_704_110_400_000,
+        5850,
+    )
+    assert made.set_aside == ()
+    assert proposal.missing == ("no channel: attribution has no channel",)
+    assert proposal.guessed == ()
+
+
+def test_a_chinese_export_of_order_lines(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "订单.parquet",
+        """SELECT '会员' || range % 5 AS "会员编号", 'N' || range // 3 AS "订单号",
+        '2024-01-0' || (range % 9 + 1) || ' 10:00:00' AS "支付时间", 'P' || range AS "商品编码",
+        '鞋' AS "商品名称", '男装' AS "类目", range % 3 + 1 AS "数量", '12.50' AS "实付金额",
+        '1390000' || range AS "手机号", '小程序' AS "平台" FROM range(30)""",
+    )
+    proposal = proposed(con, tmp_path)
+    workspace, made = opened(con, tmp_path, proposal)
+    (source,) = workspace.sources
+    assert (source.name, source.kind, source.patterns) == ("订单", "lines", ("订单.parquet",))
+    assert columns(source) == {
+        "ts": "支付时间",
+        "user_id": "会员编号",
+        "product_id": "商品编码",
+        "product_name": "商品名称",
+        "category": "类目",
+        "order_id": "订单号",
+        "quantity": "数量",
+        "amount": "实付金额",
+        "platform": "平台",
+        "ids.phone": "手机号",
+    }
+    assert con.execute("SELECT sum(amount) FROM source_events").fetchone() == (37_500,)
+    assert made.roles == {"order": "order"}
+    assert proposal.missing[0].startswith("times carry no zone")
+
+
+def test_a_guess_is_marked_as_one(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "a.parquet",
+        "SELECT TIMESTAMPTZ '2024-01-01 00:00:00+00' AS app_event_time, 'x' AS main_event, "
+        "range AS shop_user_id FROM range(3)",
+    )
+    proposal = proposed(con, tmp_path)
+    assert 'user_id = "shop_user_id"  # a guess' in proposal.toml_text
+    assert proposal.guessed == ("a: ts ← app_event_time, event ← main_event, user_id ← shop_user_id",)
+    assert not any("zone" in line for line in proposal.missing)
+
+
+def test_names_alone_do_not_make_a_time(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "a.parquet",
+        "SELECT 'noon' AS time, TIMESTAMP '2024-01-01' AS created_at, 'x' AS event, 1 AS uid",
+    )
+    workspace, _ = opened(con, tmp_path, proposed(con, tmp_path))
+    assert columns(workspace.sources[0])["ts"] == "created_at"
+
+
+def test_tables_that_are_no_events_are_left_out_with_the_reason(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection
+) -> None:
+    put(con, tmp_path / "app.parquet", APP)
+    put(con, tmp_path / "products.parquet", "SELECT 'p1' AS sku, 'shoe' AS product_name")
+    put(con, tmp_path / "users.parquet", "SELECT 'u1' AS customer_id, 30 AS age")
+    proposal = proposed(con, tmp_path)
+    assert proposal.left_out == (
+        "products: no time and no id of a person (columns: sku, product_name)",
+        "users: no time (columns: customer_id, age)",
+    )
+    assert "# left out: products: no time and no id of a person" in proposal.toml_text
+    assert [source.name for source in opened(con, tmp_path, proposal)[0].sources] == ["app"]
+
+
+def test_one_table_per_event_takes_its_name(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    for name in ("pageViews", "orders"):
+        put(
+            con,
+            tmp_path / f"{name}.parquet",
+            f"SELECT TIMESTAMP '2024-01-01' AS ts, 'u' AS user_id, 1 AS {name}_n",
+        )
+    workspace, _ = opened(con, tmp_path, proposed(con, tmp_path))
+    assert sorted(str(source.event and source.event.constant) for source in workspace.sources) == [
+        "orders",
+        "page_views",
+    ]
+
+
+def test_order_lines_beside_orders_are_items(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "events.parquet",
+        "SELECT TIMESTAMP '2024-01-01' AS time, 'paid' AS event, 'u' AS uid, 'o1' AS order_no",
+    )
+    put(con, tmp_path / "lines.parquet", "SELECT 'o1' AS order_no, 'p1' AS goods_id, 2 AS qty, 9.5 AS price")
+    workspace, made = opened(con, tmp_path, proposed(con, tmp_path))
+    assert [(source.name, source.kind) for source in workspace.sources] == [
+        ("events", "events"),
+        ("lines", "items"),
+    ]
+    assert made.items_sql is not None
+    assert con.execute(made.items_sql).fetchall() == [("o1", None, "p1", None, 2, 950, None)]
+
+
+def test_a_known_shape_is_named_and_its_companion_read_with_it(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection
+) -> None:
+    put(
+        con,
+        tmp_path / "ubi_events.parquet",
+        "SELECT 'on_search' AS action_name, 'c' AS client_id, 'q' AS query_id, 1717527762025 AS timestamp",
+    )
+    put(
+        con,
+        tmp_path / "ubi_queries.parquet",
+        "SELECT 'q' AS query_id, 'bag' AS user_query, ['a'] AS query_response_object_ids",
+    )
+    workspace, made = opened(con, tmp_path, proposed(con, tmp_path))
+    (source,) = workspace.sources
+    assert (source.shape, source.patterns) == (
+        "opensearch_ubi",
+        ("ubi_events.parquet", "ubi_queries.parquet"),
+    )
+    assert con.execute("SELECT search_term, result_count FROM source_events").fetchall() == [("bag", 1)]
+    assert made.roles["search"] == "on_search"
+
+
+def test_no_events_at_all_says_what_each_file_lacks(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(con, tmp_path / "products.parquet", "SELECT 'p1' AS sku")
+    with pytest.raises(UsageError, match="products: no time and no id of a person") as caught:
+        proposed(con, tmp_path)
+    assert caught.value.exit_code == 2
+
+
+def test_hostile_names_are_written_as_text(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    hostile = 'user"\\\n[x]\x1b id'
+    quoted = '"' + hostile.replace('"', '""') + '"'
+    event = 'pay|now: "x"'
+    put(
+        con,
+        tmp_path / "a.parquet",
+        f"SELECT TIMESTAMP '2024-01-01' AS ts, '{event}' AS event, 1 AS uid, 2 AS {quoted}",
+    )
+    workspace, _ = opened(con, tmp_path, proposed(con, tmp_path))
+    assert columns(workspace.sources[0]) == {"ts": "ts", "user_id": "uid"}
+    assert toml_string('a"\\\n\x7f\ud800鞋') == '"a\\"\\\\\\u000a\\u007f\N{REPLACEMENT CHARACTER}鞋"'
+
+
+def test_a_workspace_is_not_replaced_unasked(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(con, tmp_path / "app.parquet", APP)
+    proposal = proposed(con, tmp_path)
+    path = write(proposal, tmp_path)
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="exists and is not replaced"):
+        write(proposal, tmp_path)
+    assert path.read_text() == "mine"
+    write(proposal, tmp_path, force=True)
+    assert path.read_text() == proposal.toml_text
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".part")] == []
+
+
+@pytest.mark.skipif(not JOURNEY.is_dir(), reason="the outside data set is not here")
+def test_the_complete_journey_is_understood(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    proposal = propose([listed(con, JOURNEY)], tmp_path, lambda sql: con.execute(sql).fetchall())
+    workspace = load(write(proposal, tmp_path))
+    (source,) = workspace.sources
+    assert (source.name, source.kind, source.event) == ("transactions", "lines", Take(constant="order"))
+    assert columns(source) == {
+        "ts": "transaction_timestamp",
+        "user_id": "household_id",
+        "product_id": "product_id",
+        "order_id": "basket_id",
+        "quantity": "quantity",
+        "amount": "sales_value",
+    }
+    assert workspace.roles == {"order": "order"}
+    assert [line.split(":")[0] for line in proposal.left_out] == [
+        "campaign_descriptions",
+        "campaigns",
+        "coupon_redemptions",
+        "demographics",
+        "products",
+    ]
+    files = SourceFiles("transactions", listed(con, JOURNEY, pattern="transactions.parquet").files)
+    made = relation(workspace, [files], lambda sql: con.execute(sql).fetchall())
+    found = con.execute(
+        f"SELECT count(*), count(DISTINCT user_id), sum(amount), min(ts) FROM ({made.sql})"
+    ).fetchone()
+    assert found == (33_186, 500, 92_274_604, 1_483_276_962_000)

@@ -1,0 +1,332 @@
+"""Proposes a ``workbench.toml`` for files nobody described, and says what is sure, guessed or missing."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from queries.steps import Step
+from workbench.errors import UsageError
+from workbench.sources import guessing
+from workbench.sources.canonical import is_id
+from workbench.sources.duck_types import Typed, literal, quote
+from workbench.sources.grouping import Sample
+from workbench.sources.guessing import Guess, Look
+from workbench.sources.mapping import ORDER_EVENT, listed
+from workbench.sources.shapes import recognise, shape_named
+from workbench.sources.snapshot import DataFile, SourceFiles
+from workbench.workspace import FILE_NAME, SCHEMA
+
+State = Literal["active", "offered", "left out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The text of a ``workbench.toml`` and what its reader should check."""
+
+    toml_text: str
+    sure: tuple[str, ...]
+    guessed: tuple[str, ...]
+    missing: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Tables that are no events, each with the reason."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether some source of it holds events."""
+        return bool(self.toml_text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Files with the same columns."""
+
+    name: str
+    paths: tuple[str, ...]
+    files: tuple[DataFile, ...]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What one table becomes."""
+
+    table: _Table
+    state: State
+    kind: str = "events"
+    shape: str | None = None
+    constant: str | None = None
+    map: Mapping[str, Guess] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    naive: bool = False
+
+
+_WANTED: Mapping[str, str] = {
+    "session_id": "sessions are cut by gaps",
+    "channel": "attribution has no channel",
+    "search_term": "no search report",
+    "product_id": "nothing by product",
+    "amount": "no revenue",
+}
+
+
+def propose(
+    sources: Sequence[SourceFiles], root: Path, sample: Sample, timezone: str | None = None
+) -> Proposal:
+    """Looks at listed and probed files and drafts a workspace in ``root`` over them.
+
+    ``sample`` runs SQL over the files. Nothing is written. Raises UsageError when no table holds events, with
+    what each lacks.
+    """
+    drafts = [_draft(table, sample) for source in sources for table in _tables(source, root)]
+    _settle(drafts)
+    active = [draft for draft in drafts if draft.state == "active" and draft.kind != "items"]
+    if not active:
+        why = "; ".join(f"{draft.table.name}: {draft.reason}" for draft in drafts[:4])
+        raise UsageError(
+            f"no file looks like events: {why}" if why else "no file looks like events",
+            "events need a time, an id and a name; write [source.map] by hand if the names are unusual",
+        )
+    naive = any(draft.naive for draft in active)
+    return Proposal(
+        toml_text=_text(drafts, timezone or "UTC", asked=timezone is not None or not naive),
+        sure=tuple(_told(drafts, sure=True)),
+        guessed=tuple(_told(drafts, sure=False)),
+        missing=tuple(_missing(active, naive and timezone is None)),
+        left_out=tuple(f"{d.table.name}: {d.reason}" for d in drafts if d.state != "active"),
+    )
+
+
+def write(proposal: Proposal, folder: Path, *, force: bool = False) -> Path:
+    """Writes the proposal's ``workbench.toml``, whole or not at all, and returns its path.
+
+    Raises UsageError where one stands already and ``force`` is not given; may raise OSError.
+    """
+    path = folder / FILE_NAME
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists and is not replaced", "--force replaces it")
+    part = folder / f".{FILE_NAME}.{os.getpid()}.part"
+    try:
+        part.write_text(proposal.toml_text, "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+# --- tables ---------------------------------------------------------------------------------------------
+
+
+def _tables(source: SourceFiles, root: Path) -> list[_Table]:
+    """Files of a source by their columns, in the order of the first of each."""
+    alike: dict[frozenset[str], list[DataFile]] = {}
+    for file in source.files:
+        alike.setdefault(frozenset(name.casefold() for name, _ in file.columns), []).append(file)
+    tables = []
+    for files in alike.values():
+        stem = files[0].listed.relative.rsplit("/", 1)[-1].split(".", 1)[0]
+        name = stem if len(alike) > 1 or len(files) == 1 else source.name
+        tables.append(_Table(name, _paths(files, source, root), tuple(files)))
+    return tables
+
+
+def _paths(files: Sequence[DataFile], source: SourceFiles, root: Path) -> tuple[str, ...]:
+    """The files as paths from the workspace: the folder where all of a folder's files are of one kind."""
+    own = {file.listed.path for file in files}
+    others = {file.listed.path for file in source.files} - own
+    if len(own) > 1:
+        common = Path(os.path.commonpath([path.parent for path in own]))
+        if not any(path.is_relative_to(common) for path in others):
+            endings = sorted(
+                {
+                    "".join(path.suffixes[-2:]) if path.suffix in (".gz", ".zst") else path.suffix
+                    for path in own
+                }
+            )
+            return tuple(_relative(common, root) + f"/**/*{ending}" for ending in endings)
+    return tuple(_relative(path, root) for path in sorted(own))
+
+
+def _relative(path: Path, root: Path) -> str:
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return str(path)
+
+
+def _scan(table: _Table) -> str:
+    paths = ", ".join(literal(glob.escape(str(file.parquet))) for file in table.files)
+    return f"read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
+
+
+def _draft(table: _Table, sample: Sample) -> _Draft:
+    names = [name for name, _ in table.files[0].columns]
+    known = recognise(names)
+    if known is not None:
+        if known.kind == "companion":
+            return _Draft(table, "left out", "companion", known.shape, reason=known.note or "not events")
+        return _Draft(table, "active", known.kind, known.shape, roles=shape_named(known.shape).roles)
+    columns = [Typed(f"f.{quote(name)}", type_) for name, type_ in table.files[0].columns]
+    (row,) = sample(guessing.looks_sql(columns, _scan(table)))
+    seen = guessing.looks(columns, names, row)
+    found = guessing.guesses(seen)
+    return _judged(table, seen, found, sample)
+
+
+def _judged(table: _Table, seen: Mapping[str, Look], found: dict[str, Guess], sample: Sample) -> _Draft:
+    ids = [name for name in found if is_id(name)]
+    draft = _Draft(table, "active", map=found)
+    if "ts" not in found or not ids:
+        lacks = [
+            word
+            for word, there in (("no time", "ts" in found), ("no id of a person", bool(ids)))
+            if not there
+        ]
+        draft.state, draft.reason = "left out", f"{' and '.join(lacks)} (columns: {listed(list(seen))})"
+        if "order_id" in found and "product_id" in found and "ts" not in found:
+            draft.kind = "items"
+        return draft
+    draft.naive = _is_naive(seen[found["ts"].column])
+    if "event" in found:
+        rows = sample(guessing.event_names_sql(found["event"].column, _scan(table)))
+        draft.roles = guessing.roles([str(name[0]) for name in rows])
+        return draft
+    if "order_id" in found and "product_id" in found:
+        order = seen[found["order_id"].column]
+        if order.distinct < order.count:
+            draft.kind, draft.constant = "lines", ORDER_EVENT
+            draft.roles = {"order": ORDER_EVENT}
+            return draft
+    draft.state, draft.constant = "offered", guessing.plain(table.name) or "event"
+    draft.reason = f"a time and an id but no event name: offered as event {draft.constant}, commented out"
+    return draft
+
+
+def _is_naive(look: Look) -> bool:
+    return look.type in ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "VARCHAR")
+
+
+def _settle(drafts: list[_Draft]) -> None:
+    """Decides what depends on the other tables.
+
+    Offers become sources where nothing better is there, items need orders beside them, and files that
+    complete a shape's events are read with them.
+    """
+    active = [draft for draft in drafts if draft.state == "active" and draft.kind != "items"]
+    if not active:
+        active = [draft for draft in drafts if draft.state == "offered"]
+        for draft in active:
+            draft.state = "active"
+    for companion in [draft for draft in drafts if draft.kind == "companion"]:
+        for draft in active:
+            if draft.shape == companion.shape:
+                draft.table = replace(draft.table, paths=(*draft.table.paths, *companion.table.paths))
+    orders = any("order_id" in draft.map or draft.shape is not None for draft in active)
+    for draft in drafts:
+        if draft.kind == "items" and draft.state == "left out" and orders:
+            draft.state = "active"
+
+
+# --- text ---------------------------------------------------------------------------------------------------
+
+
+def _text(drafts: Sequence[_Draft], timezone: str, *, asked: bool) -> str:
+    zone = "" if asked else "  # assumed: times here carry no zone"
+    lines = [
+        "# Proposed by `workbench init`: check what is marked as a guess, then look at `workbench events`.",
+        f"schema = {SCHEMA}",
+        f"timezone = {toml_string(timezone)}{zone}",
+    ]
+    names: set[str] = set()
+    for draft in drafts:
+        name, number = draft.table.name or "data", 2
+        while name in names:
+            name, number = f"{draft.table.name} {number}", number + 1
+        names.add(name)
+        if draft.state == "active":
+            lines += ["", *_source_lines(draft, name)]
+        elif draft.state == "offered":
+            lines += [
+                "",
+                f"# {_comment(draft.reason)}",
+                *(f"# {line}" for line in _source_lines(draft, name)),
+            ]
+        elif draft.kind != "companion":
+            lines += ["", f"# left out: {_comment(draft.table.name)}: {_comment(draft.reason)}"]
+    return "\n".join([*lines, *_role_lines(drafts)]) + "\n"
+
+
+def _source_lines(draft: _Draft, name: str) -> list[str]:
+    paths = [toml_string(path) for path in draft.table.paths]
+    lines = ["[[source]]", f"name = {toml_string(name)}"]
+    lines.append(f"path = {paths[0]}" if len(paths) == 1 else f"path = [{', '.join(paths)}]")
+    if draft.kind != "events":
+        lines.append(f"kind = {toml_string(draft.kind)}")
+    if draft.shape is not None:
+        return [*lines, f"shape = {toml_string(draft.shape)}"]
+    if draft.constant is not None:
+        lines.append(f"event = {{ constant = {toml_string(draft.constant)} }}")
+    lines.append("[source.map]")
+    for canonical, guess in draft.map.items():
+        key = canonical if canonical.isidentifier() else toml_string(canonical)
+        lines.append(f"{key} = {toml_string(guess.column)}" + ("" if guess.sure else "  # a guess"))
+    return lines
+
+
+def _role_lines(drafts: Sequence[_Draft]) -> list[str]:
+    roles: dict[str, str] = {}
+    for draft in drafts:
+        if draft.state == "active" and draft.shape is None:
+            for role, event in draft.roles.items():
+                roles.setdefault(role, event)
+    if not roles:
+        return []
+    return ["", "[roles]", *(f"{role} = {toml_string(str(Step((event,))))}" for role, event in roles.items())]
+
+
+def toml_string(text: str) -> str:
+    """A text as TOML's basic string; lone surrogates are replaced, since a TOML file can't hold them."""
+    out = []
+    for char in text:
+        if char in '"\\':
+            out.append("\\" + char)
+        elif char < " " or char == "\x7f" or "\x80" <= char < "\xa0":
+            out.append(f"\\u{ord(char):04x}")
+        else:
+            out.append("\N{REPLACEMENT CHARACTER}" if "\ud800" <= char <= "\udfff" else char)
+    return '"' + "".join(out) + '"'
+
+
+def _comment(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _told(drafts: Sequence[_Draft], *, sure: bool) -> list[str]:
+    told = []
+    for draft in drafts:
+        if draft.state != "active":
+            continue
+        if draft.shape is not None and sure:
+            told.append(f"{draft.table.name}: {shape_named(draft.shape).title} ({draft.kind})")
+        if draft.kind == "lines" and sure:
+            told.append(f"{draft.table.name}: order lines; each order id becomes one event {draft.constant}")
+        pairs = [f"{g.canonical} ← {listed([g.column])}" for g in draft.map.values() if g.sure is sure]
+        if pairs:
+            told.append(f"{draft.table.name}: {', '.join(pairs)}")
+    return told
+
+
+def _missing(active: Sequence[_Draft], naive: bool) -> list[str]:
+    out = (
+        ["times carry no zone: read as UTC until timezone (or a source's zone) says otherwise"]
+        if naive
+        else []
+    )
+    mapped = [draft for draft in active if draft.shape is None]
+    if mapped and len(mapped) == len(active):
+        there = {name for draft in mapped for name in draft.map}
+        out += [f"no {name}: {effect}" for name, effect in _WANTED.items() if name not in there]
+    return out
