@@ -11,7 +11,7 @@ import pytest
 from workbench.errors import UsageError
 from workbench.sources import guessing
 from workbench.sources.canonical import is_canonical
-from workbench.sources.proposal import Proposal, propose, toml_string, write
+from workbench.sources.proposal import Proposal, draft, propose, toml_string, write
 from workbench.sources.relation import Relation, relation
 from workbench.sources.snapshot import DataFile, Listed, SourceFiles
 from workbench.workspace import ROLES, Source, Take, Workspace, load
@@ -43,7 +43,7 @@ def put(con: duckdb.DuckDBPyConnection, path: Path, select: str) -> None:
 
 
 def proposed(con: duckdb.DuckDBPyConnection, folder: Path) -> Proposal:
-    return propose([listed(con, folder)], folder, lambda sql: con.execute(sql).fetchall())
+    return draft([listed(con, folder)], folder, lambda sql: con.execute(sql).fetchall())
 
 
 def opened(con: duckdb.DuckDBPyConnection, folder: Path, proposal: Proposal) -> tuple[Workspace, Relation]:
@@ -286,9 +286,22 @@ def test_a_workspace_is_not_replaced_unasked(tmp_path: Path, con: duckdb.DuckDBP
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".part")] == []
 
 
+def test_paths_are_listed_probed_and_staged_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "till.csv").write_text(
+        "event_time,event,kunde_id,uid\n2024-01-01T10:00:00+08:00,paid,1,u1\n2024-01-02T10:00:00+08:00,paid,1,u2\n"
+    )
+    proposal = propose(["till.csv"])
+    assert 'path = "till.csv"' in proposal.toml_text
+    assert proposal.left_out == ()
+
+
 @pytest.mark.skipif(not JOURNEY.is_dir(), reason="the outside data set is not here")
 def test_the_complete_journey_is_understood(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
-    proposal = propose([listed(con, JOURNEY)], tmp_path, lambda sql: con.execute(sql).fetchall())
+    proposal = draft([listed(con, JOURNEY)], tmp_path, lambda sql: con.execute(sql).fetchall())
     workspace = load(write(proposal, tmp_path))
     (source,) = workspace.sources
     assert (source.name, source.kind, source.event) == ("transactions", "lines", Take(constant="order"))

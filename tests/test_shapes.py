@@ -247,6 +247,19 @@ def test_the_chorus_export_is_read_whole(tmp_path: Path, con: duckdb.DuckDBPyCon
     )
     assert con.execute(
         "SELECT count(DISTINCT anonymous_id), count(DISTINCT session_id), count(search_term), "
-        "count(result_count), count(product_id) FILTER (event = 'item_click'), count(amount), count(ts) FROM source_events"
+        "count(result_count), count(product_id) FILTER (event = 'item_click'), count(amount), count(ts) "
+        "FROM source_events"
     ).fetchone() == (280, 996, 5357, 5357, 832, 414, 26_828)
     assert made.lost_sql is not None and con.execute(made.lost_sql).fetchall() == []
+
+
+def test_values_decide_where_columns_do_not(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    from workbench.sources import grouping
+
+    con.execute(f"COPY (SELECT 'V' AS Art) TO '{tmp_path}/a.parquet' (FORMAT parquet)")
+    path = tmp_path / "a.parquet"
+    file = DataFile(Listed(path, "a.parquet", 1, 0, (0, 0), "parquet"), path, 1, (("Art", "VARCHAR"),))
+    build = grouping.Build(from_paths([tmp_path]), lambda sql: con.execute(sql).fetchall())  # type: ignore[arg-type]
+    look = grouping._has_value(build, grouping.NumberedFile(0, file))
+    assert look is not None
+    assert (look("art", ("X", "V")), look("art", ("X",))) == (True, False)

@@ -20,8 +20,9 @@ from queries.expression import quote_identifier
 from queries.funnel_table import parse_cell
 from queries.question import Column, Columns, Note, QuestionError, Result, Row, Schema, Scope, Shown, Survey
 from workbench import SEMANTICS_VERSION, __version__
-from workbench.engine import Engine, Limits, limits
+from workbench.engine import Engine
 from workbench.errors import NoData, UsageError
+from workbench.limits import Limits, limits
 from workbench.runner import Task
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SourceFiles
@@ -73,7 +74,8 @@ class Dataset:
         self._timings: dict[str, float] = {}
         self._zone = ranges.zone(scope.tz or workspace.timezone)
         self._sources = self._list()
-        self._relation = relation(workspace, self._sources, self._sample)
+        self._engine = self._new_engine()
+        self._relation = relation(workspace, self._sources, self.fetch)
         self._schema = Schema(
             columns={
                 column.name: column
@@ -83,7 +85,6 @@ class Dataset:
             roles=self._relation.roles,
             order=tuple(name for name in ("fine", "sequence", "place") if name in self._relation.fixed),
         )
-        self._engine = self._new_engine()
         self._script: list[str] = []
         self._define("VIEW", "source_events", self._deduplicated())
         if self._relation.items_sql is not None:
@@ -112,11 +113,6 @@ class Dataset:
         folders = {folder for source in self._sources for folder in source.folders}
         files = [file.parquet for source in self._sources for file in source.files]
         return Engine(sorted(folders), limits=self._limits, files=files)
-
-    def _sample(self, sql: str) -> list[tuple[object, ...]]:
-        """A look into values, before there is a relation: units of times, keys of JSON."""
-        with self._new_engine() as engine:
-            return engine.fetch(sql, task=self._task)
 
     def _deduplicated(self) -> str:
         """The relation under the workspace's rule for duplicates; of equal rows the first in the export stays."""

@@ -1,7 +1,4 @@
-"""One hardened in-memory DuckDB for every front door: what it may use and touch, and what its errors mean.
-
-The file is long because these three are one promise: a query reads the folders it was given, inside its
-limits, stops when asked, and fails in words. It is read in that order: limits, spill, engine, errors.
+"""One hardened in-memory DuckDB for every front door: it reads the folders it was given and nothing else.
 
 The connection has no extensions, no network, no view of Python's variables and a locked configuration; it
 reads the given folders alone and lives in UTC. Each query runs on a cursor of its own, so threads may ask at
@@ -10,159 +7,33 @@ once; no lock is held while DuckDB executes.
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import duckdb
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-from workbench.errors import Cancelled, Changed, NoData, QueryFailed, TimedOut, UsageError, WorkbenchError
+from workbench.engine_errors import FAULTS, kind_of, translate
+from workbench.engine_statements import CHANGES, copy_target, parse, parse_query
+from workbench.errors import QueryFailed, WorkbenchError
+from workbench.limits import Limits, default_limits, spill_folder
+from workbench.one_line import one_line
 from workbench.runner import Task
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch, Schema
 
-__all__ = ["Batches", "Engine", "Limits", "Task", "default_limits", "limits", "translate"]
+__all__ = ["Batches", "Engine", "Task"]
 
 Parameters = Mapping[str, object] | None
 Columns = dict[str, NDArray[np.generic]]
 
-SPILL_VARIABLE = "WORKBENCH_SPILL"
 BATCH_ROWS = 1 << 18
-
-_GIB = 1 << 30
-_LEAST_MEMORY = 64 << 20
-_UNITS = {"": 1, "B": 1}
-for _power, _letter in enumerate("KMGT", start=1):
-    _UNITS |= {_letter: 1000**_power, f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a process may take of a shared host."""
-
-    memory_bytes: int
-    threads: int
-    spill_bytes: int = 16 * _GIB
-    """What sorting and joining may write to disk when memory does not do."""
-
-
-def default_limits() -> Limits:
-    """A quarter of the control group's (or host's) memory, at most 4 GB; half its cores, but two of two."""
-    cores = _cores()
-    memory = min(_host_memory() // 4, 4_000_000_000)
-    return Limits(max(memory, _LEAST_MEMORY), cores if cores <= 2 else max(cores // 2, 2))
-
-
-def limits(memory: str | None, threads: int | None) -> Limits:
-    """The default limits with ``--memory`` (``512MB``, ``2GiB``) and ``--threads`` in their place.
-
-    Raises :class:`UsageError` for a size that cannot be read, under 64 MiB, or for less than one thread.
-    """
-    default = default_limits()
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads}: at least one thread is needed", "try --threads 2")
-    return Limits(
-        default.memory_bytes if memory is None else _parse_size(memory),
-        default.threads if threads is None else threads,
-    )
-
-
-def _parse_size(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
-    unit = _UNITS.get(match[2].upper()) if match else None
-    if match is None or unit is None:
-        raise UsageError(f"--memory {_one_line(text)}: not a size", "write it like 512MB or 2GB")
-    size = int(float(match[1]) * unit)
-    if size < _LEAST_MEMORY:
-        raise UsageError(f"--memory {_one_line(text)}: too little to work with", "give at least 64MiB")
-    return size
-
-
-def _cores() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for text in _control_group("cpu.max"):
-        quota, _, period = text.partition(" ")
-        if quota.isdecimal() and period.isdecimal():
-            usable = min(usable, max(int(quota) // int(period), 1))
-    return usable
-
-
-def _host_memory() -> int:
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        memory = 8 * _GIB
-    bounds = _control_group("memory.max", "memory/memory.limit_in_bytes")
-    return min([memory, *(int(text) for text in bounds if text.isdecimal())])
-
-
-def _control_group(name: str, first_version: str | None = None) -> list[str]:
-    """What the process's control group and its parents say in the file ``name``; empty without one."""
-    top = Path("/sys/fs/cgroup")
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    own = next((line[3:] for line in lines if line.startswith("0::")), "/")
-    folder = top / own.lstrip("/")
-    files = [parent / name for parent in (folder, *folder.parents) if parent.is_relative_to(top)]
-    if first_version is not None:
-        files.append(top / first_version)
-    found = []
-    for file in files:
-        try:
-            found.append(file.read_text().strip())
-        except OSError:
-            continue
-    return found
-
-
-def spill_folder() -> Path:
-    """The user's folder for what does not fit into memory: absolute, made if need be, mode 0700, writable.
-
-    One for all processes of a user, since DuckDB clears away what a killed process left in its folder.
-    Raises :class:`WorkbenchError` that names the folder and the variable to change.
-    """
-    named = os.environ.get(SPILL_VARIABLE)
-    cache = Path(platformdirs.user_cache_dir("workbench"))
-    if named:
-        folder = Path(named).expanduser().absolute() / f"workbench-{os.geteuid()}"
-    elif cache.is_absolute():
-        folder = cache / "spill"
-    else:
-        folder = Path(tempfile.gettempdir()) / f"workbench-{os.geteuid()}"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _claim(folder)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise QueryFailed(
-            f"cannot write to the spill folder {_one_line(str(folder))}: {error.strerror or error}",
-            f"set {SPILL_VARIABLE} to a folder you may write to",
-        ) from error
-    return folder.resolve()
-
-
-def _claim(folder: Path) -> None:
-    # In a shared place such as /tmp somebody else may have made the folder first, to read along.
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(1, "it is not a folder of yours")
-    if stat.S_IMODE(status.st_mode) != 0o700:
-        folder.chmod(0o700)
 
 
 class Engine:
@@ -190,7 +61,7 @@ class Engine:
         self._closed: str | None = None
         try:
             self._connection = _connect([*folders, *writable], limits or default_limits())
-        except _FAULTS as error:
+        except FAULTS as error:
             raise translate(error) from error
 
     def __enter__(self) -> Self:
@@ -206,7 +77,7 @@ class Engine:
     ) -> list[tuple[object, ...]]:
         """A small answer, whole."""
         with self._cursor(task) as cursor:
-            return cursor.execute(_query(sql), dict(parameters or {})).fetchall()
+            return cursor.execute(parse_query(sql), dict(parameters or {})).fetchall()
 
     def arrow(
         self,
@@ -250,9 +121,9 @@ class Engine:
         Views and tables are seen by every later query. With ``parameters`` there is one statement. Raises
         :class:`QueryFailed` for any other kind of statement, and for a target outside the writable folders.
         """
-        for statement in _parse(sql):
-            if statement.type not in _CHANGES:
-                raise QueryFailed(f"a statement of this kind is not run here: {_one_line(statement.query)}")
+        for statement in parse(sql):
+            if statement.type not in CHANGES:
+                raise QueryFailed(f"a statement of this kind is not run here: {one_line(statement.query)}")
             if statement.type is duckdb.StatementType.COPY:
                 self._check_target(statement.query, parameters)
             with self._cursor(task) as cursor:
@@ -282,9 +153,9 @@ class Engine:
                 self._connection.close()
 
     def _check_target(self, sql: str, parameters: Parameters) -> None:
-        target = _copy_target(sql, parameters or {})
+        target = copy_target(sql, parameters or {})
         if target is not None and not any(target.is_relative_to(folder) for folder in self._writable):
-            raise QueryFailed(f"the engine may not write to {_one_line(str(target))}")
+            raise QueryFailed(f"the engine may not write to {one_line(str(target))}")
 
     def _open(self, task: Task | None) -> duckdb.DuckDBPyConnection:
         with self._lock:
@@ -328,8 +199,8 @@ class Engine:
     def _translated(self, task: Task | None) -> Iterator[None]:
         try:
             yield
-        except _FAULTS as error:
-            if _kind(error) in ("INTERNAL", "FATAL"):
+        except FAULTS as error:
+            if kind_of(error) in ("INTERNAL", "FATAL"):
                 self._close("the engine failed inside and was closed")
             raise translate(error, self._files, task) from error
 
@@ -344,7 +215,7 @@ class Batches:
         self._task = task
         self._cursor: duckdb.DuckDBPyConnection | None = None
         with engine._translated(task):
-            statement = _query(sql)
+            statement = parse_query(sql)
             self._cursor = engine._open(task)
             try:
                 self._check()
@@ -428,68 +299,6 @@ def _connect(folders: Sequence[Path], limits: Limits) -> duckdb.DuckDBPyConnecti
     return connection
 
 
-_QUERIES = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_CHANGES = {
-    duckdb.StatementType.CREATE,
-    duckdb.StatementType.DROP,
-    duckdb.StatementType.ALTER,
-    duckdb.StatementType.INSERT,
-    duckdb.StatementType.UPDATE,
-    duckdb.StatementType.DELETE,
-    duckdb.StatementType.COPY,
-}
-
-
-def _parse(sql: str) -> list[duckdb.Statement]:
-    try:
-        sql.encode()
-        return duckdb.extract_statements(sql)
-    except UnicodeEncodeError as error:
-        raise QueryFailed(f"the text of a query is not Unicode: {_one_line(sql)}") from error
-    except _FAULTS as error:
-        raise translate(error) from error
-
-
-def _query(sql: str) -> duckdb.Statement:
-    statements = _parse(sql)
-    if len(statements) != 1 or statements[0].type not in _QUERIES:
-        raise QueryFailed(f"one SELECT is run here, not: {_one_line(sql)}")
-    return statements[0]
-
-
-def _copy_target(sql: str, parameters: Mapping[str, object]) -> Path | None:
-    """The file a COPY writes, links followed; None for COPY … FROM. Raises where it is no plain literal."""
-    raw = sql.encode()
-    tokens = duckdb.tokenize(sql)
-    ends = [offset for offset, _ in tokens[1:]] + [len(raw)]
-    words = [
-        raw[offset:end].decode().strip()
-        for (offset, kind), end in zip(tokens, ends, strict=True)
-        if kind is not duckdb.token_type.comment
-    ]
-    depth = 0
-    for position, word in enumerate(words):
-        depth += (word == "(") - (word == ")")
-        if depth == 0 and word.upper() == "FROM":
-            return None
-        if depth == 0 and word.upper() == "TO":
-            return _target(words[position + 1 :], parameters)
-    raise QueryFailed(f"COPY without a target: {_one_line(sql)}")
-
-
-def _target(words: Sequence[str], parameters: Mapping[str, object]) -> Path:
-    named = words[:1] == ["$"] and len(words) > 1
-    value: object = None
-    if named:
-        value = parameters.get(words[1])
-    elif words and len(words[0]) > 2 and words[0][0] == words[0][-1] == "'":
-        value = words[0][1:-1].replace("''", "'")
-    after = words[2:3] if named else words[1:2]
-    if not isinstance(value, str) or after not in ([], ["("], [";"]):
-        raise QueryFailed("the target of a COPY is one string or $name")
-    return Path(value).resolve()
-
-
 def _columns(batch: RecordBatch) -> Columns:
     # Loaded by DuckDB by now; a question that asks for no batches does not pay for it.
     from pyarrow import types
@@ -497,223 +306,6 @@ def _columns(batch: RecordBatch) -> Columns:
     arrays: Columns = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if column.null_count and types.is_integer(column.type):
-            raise QueryFailed(f"the integer column {_one_line(name)} of a query holds NULL", "use coalesce()")
+            raise QueryFailed(f"the integer column {one_line(name)} of a query holds NULL", "use coalesce()")
         arrays[name] = column.to_numpy(zero_copy_only=False)
     return arrays
-
-
-_FAULTS = (duckdb.Error, OSError, RuntimeError, MemoryError, UnicodeError, ValueError)
-"""What a query may raise: Arrow hands DuckDB's errors on as OSError or ValueError, with their text alone."""
-
-_MEMORY_HINT = "ask for a narrower range, exclude bots, or raise --memory"
-_DAMAGED_HINT = "copy the file again from its source, or leave it out"
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One row of the error map: DuckDB's own kind and words, and what they mean to the user."""
-
-    kinds: tuple[str, ...]
-    words: str
-    error: type[WorkbenchError]
-    message: str
-    """``{path}`` is the file, ``{line}`` the first line of DuckDB's text."""
-    hint: str | None
-
-
-# In reading order, the first that matches; kinds keep a value quoted in an error from passing for its words.
-_FILE = ("IO", "Invalid Input", "")
-_RULES = tuple(
-    _Rule(*row)
-    for row in (
-        (("Binder", "Parser", "Catalog", "Syntax"), "", QueryFailed, "the query: {line}", None),
-        (
-            ("Out of Memory",),
-            "max_temp_directory_size|temporary directory|offload",
-            QueryFailed,
-            "the question needs more memory and spill space than it may use",
-            _MEMORY_HINT,
-        ),
-        (
-            ("Out of Memory",),
-            "",
-            QueryFailed,
-            "the question needs more memory than it may use",
-            _MEMORY_HINT,
-        ),
-        (
-            ("Permission",),
-            "",
-            QueryFailed,
-            "the engine may not touch {path}",
-            "it reads the folders of the data alone, and no network",
-        ),
-        (
-            ("Connection",),
-            "different configuration",
-            QueryFailed,
-            "the engine was opened twice: {line}",
-            "this is a fault of the program, please report it",
-        ),
-        (
-            ("IO",),
-            r'No space left|errno\\?":\\?"28',
-            QueryFailed,
-            "the disk is full: {path}; nothing was changed",
-            f"free some space, or set {SPILL_VARIABLE} to a folder on another disk",
-        ),
-        (
-            ("IO",),
-            "No files found that match",
-            NoData,
-            "no data files at {path}",
-            "check the path; a folder that may not be read looks empty",
-        ),
-        (
-            ("IO",),
-            "Could not set lock|Conflicting lock",
-            Changed,
-            "{path} is open in another process{holder}",
-            "close it there, or try again later",
-        ),
-        (("IO",), "Permission denied", NoData, "{path}: permission denied{owner}", "ask its owner for it"),
-        (
-            ("IO",),
-            "No such file or directory|Could not read enough bytes|Stale file handle",
-            Changed,
-            "{path} changed while it was read",
-            "run it again; files should be put in place by renaming, not written in place",
-        ),
-        (
-            _FILE,
-            "too small to be a Parquet|No magic bytes found|Footer length error",
-            NoData,
-            "{path} is incomplete (still being written?) or not Parquet",
-            _DAMAGED_HINT,
-        ),
-        (_FILE, "is encrypted", NoData, "{path} is encrypted", "decrypt it first, or leave it out"),
-        (
-            ("Invalid Input", "Conversion"),
-            "schema mismatch in glob|Error while reading file",
-            NoData,
-            "{line}",
-            "files of one source must agree on the columns and types that are read",
-        ),
-        (
-            _FILE,
-            "Snappy|[Dd]ecompress|Invalid string encoding|ZSTD|GZIP|Failed to read|Malformed Parquet|"
-            "Corrupt database|Input/output error",
-            NoData,
-            "{path} is damaged: {line}",
-            _DAMAGED_HINT,
-        ),
-        # Damage that only Parquet's own layers notice comes without a kind, its words about bytes.
-        (("",), "", NoData, "{path} is damaged: {line}", _DAMAGED_HINT),
-    )
-)
-_QUOTED_PATH = re.compile(
-    r"""(["'])(?=[^"'\n]*[/.])(?P<quoted>[^"'\n]+)\1|file: (?P<bare>/[^\n]*?), attempted"""
-)
-
-
-def translate(exc: Exception, files: Sequence[Path] = (), task: Task | None = None) -> WorkbenchError:
-    """What a failure below means to the user: an error with its exit code, one line, and a hint.
-
-    ``files`` are those the query read; the one that is meant is named when the text says it, or when there is
-    no other. An interrupt, and anything after it, becomes the reason for which ``task`` was cancelled.
-    """
-    if isinstance(exc, WorkbenchError):
-        return exc
-    stopped = _stopped(exc, task)
-    if stopped is not None:
-        return stopped
-    path = _path(exc, files)
-    if isinstance(exc, MemoryError):
-        return QueryFailed("the question needs more memory than there is", _MEMORY_HINT)
-    if isinstance(exc, UnicodeDecodeError):
-        # The text of DuckDB's own error quotes bytes of the file.
-        return NoData(f"{path} is damaged: it holds bytes that are no text", _DAMAGED_HINT)
-    kind, text = _kind(exc), str(exc)
-    if kind in ("INTERNAL", "FATAL"):
-        message = _one_line(f"the engine failed inside on {path}: {_first_line(text)}")
-        return QueryFailed(message, "run it again; if it fails again, leave that file out")
-    for rule in _RULES:
-        if kind in rule.kinds and re.search(rule.words, text):
-            message = rule.message.format(
-                path=path, line=_first_line(text), holder=_holder(text), owner=_owner(exc, files)
-            )
-            return rule.error(_one_line(message), rule.hint)
-    return QueryFailed(_first_line(text) or type(exc).__name__)
-
-
-def _stopped(exc: Exception, task: Task | None) -> WorkbenchError | None:
-    if task is not None and task.reason is not None:
-        try:
-            task.check()
-        except WorkbenchError as stopped:
-            return stopped
-    text = str(exc)
-    if "exceeded maximum execution time" in text and _kind(exc) == "INTERRUPT":
-        return TimedOut("stopped: the time was up", "raise --timeout, or ask for a shorter range")
-    if _kind(exc) == "INTERRUPT" or text == "Query interrupted":
-        return Cancelled("cancelled")
-    return None
-
-
-def _kind(exc: BaseException) -> str:
-    """DuckDB's name for the kind of an error, as its text begins; "" for those that come without."""
-    match = re.match(r"([A-Za-z][A-Za-z ]{1,30}) Error: ", str(exc))
-    if match:
-        return match[1]
-    if isinstance(exc, OSError) and exc.errno is not None:
-        return "IO"
-    return "" if type(exc) in (duckdb.Error, OSError) else type(exc).__name__
-
-
-def _location(exc: BaseException, files: Sequence[Path]) -> str | None:
-    text = str(exc)
-    said = [str(file) for file in files if str(file) in text]
-    if said:
-        return max(said, key=len)
-    if isinstance(exc, OSError) and isinstance(exc.filename, str):
-        return exc.filename
-    match = _QUOTED_PATH.search(text)
-    if match:
-        return match["quoted"] or match["bare"]
-    return str(files[0]) if len(files) == 1 else None
-
-
-def _path(exc: BaseException, files: Sequence[Path]) -> str:
-    location = _location(exc, files)
-    return "a data file" if location is None else _one_line(location)
-
-
-def _owner(exc: BaseException, files: Sequence[Path]) -> str:
-    location = _location(exc, files)
-    try:
-        status = Path(location or "").stat()
-    except (OSError, ValueError):
-        return ""
-    return f" (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})"
-
-
-def _holder(text: str) -> str:
-    match = re.search(r"PID (\d+)", text)
-    return f" (PID {match[1]})" if match else ""
-
-
-def _first_line(text: str) -> str:
-    """DuckDB's text without its kind, its stack trace and its picture of the query; the place in words."""
-    line, _, rest = text.partition("\n")
-    line = re.sub(r"^[A-Za-z][A-Za-z ]{1,30} Error: ", "", line)
-    place = re.search(r"^(LINE (\d+): )(.*)\n( *)\^", rest, re.MULTILINE)
-    if place and not place[3].startswith("..."):
-        line += f" (line {place[2]}, column {len(place[4]) - len(place[1]) + 1})"
-    return _one_line(line)
-
-
-def _one_line(text: str) -> str:
-    """Text on one line of at most 500 characters, what would steer a terminal written as an escape."""
-    head = text[:500]
-    shown = "".join(c if c.isprintable() or c == "\u3000" else ascii(c)[1:-1] for c in head)
-    return shown if len(text) <= 500 and len(shown) <= 500 else shown[:499] + "…"

@@ -118,7 +118,7 @@ def output_options(function: F) -> F:
         _stacked(
             function,
             [
-                click.option("--format", type=click.Choice(FORMATS), default=None, help="Default: table; for --users jsonl."),
+                click.option("--format", type=click.Choice(FORMATS), default=None, help="Default: table; for --users jsonl. Also --json, --csv …"),
                 *(
                     click.option(f"--{name}", name, is_flag=True, hidden=True, expose_value=False, callback=_short_format)
                     for name in FORMATS

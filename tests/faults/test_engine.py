@@ -17,9 +17,12 @@ import duckdb
 import numpy as np
 import pytest
 
-from workbench import engine as engine_module
-from workbench.engine import Engine, Limits, Task, default_limits, limits, spill_folder, translate
+from workbench import limits as limits_module
+from workbench.engine import Engine
+from workbench.engine_errors import translate
 from workbench.errors import Cancelled, Changed, NoData, QueryFailed, TimedOut, UsageError, WorkbenchError
+from workbench.limits import Limits, default_limits, limits, spill_folder
+from workbench.runner import Task
 
 ROOT = Path(__file__).parents[2]
 HEAVY = "SELECT count(*) FROM range(30000000000) t(i) WHERE hash(i) % 1000 = 3"
@@ -608,7 +611,7 @@ def test_fault_082_a_spill_folder_of_somebody_else_is_not_used(
 ) -> None:
     spill_folder()
     somebody = os.geteuid() + 1
-    monkeypatch.setattr(engine_module.os, "geteuid", lambda: somebody)
+    monkeypatch.setattr(limits_module.os, "geteuid", lambda: somebody)
     (spill / f"workbench-{os.geteuid()}").mkdir()
     with pytest.raises(QueryFailed, match="not a folder of yours"):
         spill_folder()

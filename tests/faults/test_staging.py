@@ -19,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.engine import Engine, Limits
+from workbench.engine import Engine
 from workbench.errors import Cancelled, QueryFailed, UsageError
+from workbench.limits import Limits
 from workbench.runner import Task
 from workbench.sources import delimited, json_staging, reading, staging
 from workbench.sources.snapshot import DataFile, SourceFiles

@@ -23,7 +23,7 @@ def of_rows(paths: Iterable[Path]) -> str:
     for path in paths:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches():
-                total += sum(map(xxhash.xxh3_128_intdigest, _lines(batch)))
+                total += sum(xxhash.xxh3_128_intdigest(line) for line in _lines(batch))
     return f"{total & _SUM:032x}"
 
 
@@ -33,9 +33,9 @@ def of_demo(folder: Path) -> str:
     return f"{events}-{of_rows(sorted(folder.glob('items/*.parquet')))}"
 
 
-def _lines(batch: pa.RecordBatch) -> list[str]:
+def _lines(batch: pa.RecordBatch) -> list[bytes]:
     texts = [_text(column) for column in batch.columns]
-    lines: list[str] = pc.binary_join_element_wise(*texts, "\x1f").to_pylist()
+    lines: list[bytes] = pc.binary_join_element_wise(*texts, "\x1f").cast(pa.binary()).to_pylist()
     return lines
 
 

@@ -99,6 +99,8 @@ class Shop:
                 self.ledger.note(part)
                 parts.append(part)
             self._lines.append(lines)
+        if not parts:
+            return
         out = joined(parts)
         late = out.ts >= days.midnight(day + 1)
         if late.any():

@@ -149,7 +149,11 @@ def channels(counted: Counted) -> list[Truth]:
         "workbench funnel --unit session --by channel --step session_start --step order_paid",
         expected=tuple(rows),
         decoys=(
-            Decoy("affiliate", "affiliate has fewer visits, but they buy.", row={"breakdown": "affiliate"}),
+            Decoy(
+                "affiliate",
+                "affiliate has fewer visits, and a larger share of them buys.",
+                row={"breakdown": "affiliate"},
+            ),
         ),
     )
     helper = Truth(
@@ -220,7 +224,7 @@ def losses(counted: Counted) -> list[Truth]:
         ),
         Truth(
             "payment-failure",
-            "On app version 5.2.0 most checkouts end in a failed payment.",
+            "Payments fail more often on app version 5.2.0 than on any other.",
             "workbench funnel --unit session --by app_version --step checkout --step order_paid --window 1d",
             expected=payments,
             decoys=(Decoy("next-version", "5.2.1 is as new, and works again.", row={"breakdown": "5.2.1"}),),

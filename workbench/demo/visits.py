@@ -125,12 +125,12 @@ def _goes(
     platform: Ints,
     version: Ints,
 ) -> Ints:
-    eager = 6000 * traffic.EAGER[channel] * people.appetite[person] // 100
+    eager = 9000 * traffic.EAGER[channel] * people.appetite[person] // 100
     eager = np.where(state.primed_until[person] >= day, eager * 4, eager)
     carts = chance(word, 0, np.minimum(eager, CELLS * 2 // 3))
     checks = chance(word, 16, np.where(platform == WEB, CELLS // 5, CELLS * 11 // 20))
     broken = version == BROKEN_VERSION
-    pays = chance(word, 32, np.where(broken, CELLS * 2 // 5, CELLS * 21 // 25)) & people.member[person]
+    pays = chance(word, 32, np.where(broken, CELLS // 4, CELLS * 21 // 25)) & people.member[person]
     fails = people.member[person] & (broken | chance(word, 48, CELLS // 2))
     return np.select(
         [~carts, ~checks, pays, fails], [NOTHING, CARTED, PAID, FAILED], default=CHECKED_OUT

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from queries.question import ColumnKind, Note
 from workbench.sources.duck_types import is_nothing, kind_of_type
 from workbench.sources.mapping import listed
 from workbench.sources.snapshot import DataFile
 
-Seen = tuple[str, DataFile, tuple[str, ...]]
-"""A file's name, the file, and the canonical columns it should have but lacks."""
+Seen = tuple[str, DataFile]
+"""A file's name inside its source, and the file."""
 
 
 def wider(one: ColumnKind | None, other: ColumnKind | None) -> ColumnKind | None:
@@ -23,38 +23,37 @@ def wider(one: ColumnKind | None, other: ColumnKind | None) -> ColumnKind | None
 def notes(source: str, seen: Sequence[Seen]) -> Iterator[Note]:
     """What a reader of the numbers should know of a source's files; nothing for files that are alike."""
     files = sorted(seen, key=lambda one: one[0].encode("utf-8", "surrogateescape"))
-    if len(files) < 2:
-        yield from _overridden(source, files)
-        return
-    first = {name.casefold() for name, _ in files[0][1].columns}
-    order: dict[str, str] = {}
-    for _, file, _ in files:
-        for name, _ in file.columns:
-            order.setdefault(name.casefold(), name)
-    for folded, name in order.items():
-        have = [one for one, file, _ in files if folded in {column.casefold() for column, _ in file.columns}]
-        lack = [
-            one for one, file, _ in files if folded not in {column.casefold() for column, _ in file.columns}
-        ]
-        if lack and folded in first:
-            text = f"{source}: column {listed([name])} is missing in {_files(lack)}: null there"
-            yield Note("column-missing", text, "warning", len(lack))
-        elif lack:
-            yield Note(
-                "column-extra",
-                f"{source}: column {listed([name])} is only in {_files(have)}",
-                count=len(have),
-            )
-        yield from _types(source, folded, name, files)
+    columns = [{name.casefold(): type_ for name, type_ in file.columns} for _, file in files]
+    if any(one != columns[0] for one in columns):
+        names = [name for name, _ in files]
+        order: dict[str, str] = {}
+        for _, file in files:
+            for name, _ in file.columns:
+                order.setdefault(name.casefold(), name)
+        for folded, name in order.items():
+            yield from _presence(source, folded, name, names, columns)
+            yield from _types(source, name, names, [one.get(folded) for one in columns])
     yield from _overridden(source, files)
 
 
-def _types(source: str, folded: str, name: str, files: Sequence[Seen]) -> Iterator[Note]:
+def _presence(
+    source: str, folded: str, name: str, names: Sequence[str], columns: Sequence[Mapping[str, str]]
+) -> Iterator[Note]:
+    lack = [one for one, own in zip(names, columns, strict=True) if folded not in own]
+    if lack and folded in columns[0]:
+        text = f"{source}: column {listed([name])} is missing in {_files(lack)}: null there"
+        yield Note("column-missing", text, "warning", len(lack))
+    elif lack:
+        have = [one for one, own in zip(names, columns, strict=True) if folded in own]
+        text = f"{source}: column {listed([name])} is only in {_files(have)}"
+        yield Note("column-extra", text, count=len(have))
+
+
+def _types(source: str, name: str, names: Sequence[str], by_file: Sequence[str | None]) -> Iterator[Note]:
     types: dict[str, str] = {}
-    for one, file, _ in files:
-        for column, type_ in file.columns:
-            if column.casefold() == folded and not is_nothing(type_):
-                types.setdefault(type_, one)
+    for one, type_ in zip(names, by_file, strict=True):
+        if type_ is not None and not is_nothing(type_):
+            types.setdefault(type_, one)
     kinds = {kind_of_type(type_) for type_ in types}
     dates = "DATE" in types and "time" in kinds
     if len(kinds) < 2 and not dates and not _clocks(list(types)):
@@ -75,8 +74,8 @@ def _clocks(types: Sequence[str]) -> bool:
 
 def _overridden(source: str, files: Sequence[Seen]) -> Iterator[Note]:
     keys: dict[str, list[str]] = {}
-    for one, file, _ in files:
-        have = {name.casefold() for name, _ in file.columns}
+    for one, file in files:
+        have = {name.casefold() for name, _ in file.columns} if file.listed.partitions else set()
         for key in file.listed.partitions:
             if key.casefold() in have:
                 keys.setdefault(key, []).append(one)

@@ -20,6 +20,7 @@ from workbench.sources.mapping import (
     render,
     table_plan,
 )
+from workbench.sources.shapes import HasValue
 from workbench.sources.snapshot import DataFile, SetAside, SourceFiles
 from workbench.workspace import Source, Workspace
 
@@ -85,7 +86,13 @@ class Build:
 def planned(
     build: Build, source: Source, files: Sequence[NumberedFile]
 ) -> Iterator[tuple[NumberedFile, TablePlan]]:
-    plans = [table_plan(source, _all_names(file.data)) for file in files]
+    by_columns: dict[tuple[str, ...], TablePlan | None] = {}
+    plans = []
+    for file in files:
+        names = tuple(_all_names(file.data))
+        if names not in by_columns:
+            by_columns[names] = table_plan(source, names, _has_value(build, file))
+        plans.append(by_columns[names])
     sibling = next((plan for plan in plans if plan is not None and plan.kind in ("events", "lines")), None)
     for file, plan in zip(files, plans, strict=True):
         plan = plan or assumed_plan(source, sibling)
@@ -96,6 +103,20 @@ def planned(
             _keep_companion(build, source, file, plan)
         else:
             yield file, plan
+
+
+def _has_value(build: Build, file: NumberedFile) -> HasValue | None:
+    sample = build.sample
+    if sample is None:
+        return None
+
+    def look(column: str, texts: tuple[str, ...]) -> bool:
+        name = next(name for name, _ in file.data.columns if name.casefold() == column.casefold())
+        wanted = ", ".join(literal(one) for one in texts)
+        value = f"CAST({quote(name)} AS VARCHAR)"
+        return bool(sample(f"SELECT 1 FROM {scan([file])} WHERE {value} IN ({wanted}) LIMIT 1"))
+
+    return look
 
 
 def _keep_companion(build: Build, source: Source, file: NumberedFile, plan: TablePlan) -> None:

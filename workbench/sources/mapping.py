@@ -10,7 +10,7 @@ from queries.question import ColumnKind
 from workbench.sources import duck_types
 from workbench.sources.canonical import COLUMNS, RESERVED, is_canonical, is_id, kind_of
 from workbench.sources.duck_types import Typed, literal, quote, reach
-from workbench.sources.shapes import OWN, ShapeTable, TableKind, recognise, shape_named
+from workbench.sources.shapes import OWN, HasValue, ShapeTable, TableKind, recognise, shape_named
 from workbench.sources.snapshot import DataFile
 from workbench.workspace import ANY_TIME, MoneyUnit, Source, Take, TimeFormat
 
@@ -42,8 +42,6 @@ class FileMap:
     canonical: Mapping[str, tuple[Typed, ...]]
     """Of several the first that is not null."""
     properties: Mapping[str, Typed]
-    missing: tuple[str, ...]
-    """Canonical columns that are mapped but whose column the file lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,11 @@ class NotRead:
     """True where nothing says that it was meant to hold events."""
 
 
-def table_plan(source: Source, columns: Sequence[str]) -> TablePlan | None:
-    """What a file with these columns is under a source; None where nobody knows."""
+def table_plan(source: Source, columns: Sequence[str], has_value: HasValue | None = None) -> TablePlan | None:
+    """What a file with these columns is under a source; None where nobody knows.
+
+    ``has_value`` looks whether a column holds one of some texts, for shapes that ask.
+    """
     if source.shape is not None:
         known = shape_named(source.shape)
         wanted = [table for table in known.tables if table.kind in (source.kind, "companion", "items")]
@@ -67,7 +68,7 @@ def table_plan(source: Source, columns: Sequence[str]) -> TablePlan | None:
         return None if table is None else _over(source, table)
     if source.mapped or source.event is not None or source.kind != "events":
         return _over(source, None)
-    table = recognise(columns)
+    table = recognise(columns, has_value=has_value)
     return None if table is None else _over(source, table)
 
 
@@ -119,7 +120,7 @@ def map_file(
             missing.append(name)
     if trouble := _incomplete(plan, canonical, missing, takes, columns):
         return trouble
-    return FileMap(canonical, _properties(columns, used, canonical), tuple(missing))
+    return FileMap(canonical, _properties(columns, used, canonical))
 
 
 def cast(name: str, sources: Sequence[Typed], plan: TablePlan, decimals: int) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from queries.steps import Step
 from workbench.errors import UsageError
@@ -19,9 +20,16 @@ from workbench.sources.guessing import Guess, Look
 from workbench.sources.mapping import ORDER_EVENT, listed
 from workbench.sources.shapes import recognise, shape_named
 from workbench.sources.snapshot import DataFile, SourceFiles
-from workbench.workspace import FILE_NAME, SCHEMA
+from workbench.workspace import FILE_NAME, SCHEMA, from_paths, prepare_cache
+
+if TYPE_CHECKING:
+    from workbench.runner import Task
 
 State = Literal["active", "offered", "left out"]
+
+
+_NUMBERED = re.compile(r"(part|data|file|export)?[-_\d]*")
+"""Names of files that say nothing of what is in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +83,55 @@ _WANTED: Mapping[str, str] = {
 
 
 def propose(
+    paths: Sequence[str | Path],
+    *,
+    task: Task | None = None,
+    root: Path | None = None,
+    timezone: str | None = None,
+) -> Proposal:
+    """Lists, probes and looks at files, and drafts a workspace in ``root`` (the current folder) over them.
+
+    No ``workbench.toml`` is written. Raises NoData for paths with nothing to read, UsageError when no table
+    holds events, with what each lacks.
+    """
+    from workbench.engine import Engine
+    from workbench.sources.reading import snapshot
+
+    workspace = from_paths(paths)
+    cache = prepare_cache(workspace)
+    sources = [
+        snapshot(
+            source.name,
+            workspace.root,
+            source.patterns,
+            cache=cache,
+            engine_for=lambda folders: Engine(folders, writable=[cache]),
+            task=task,
+        )
+        for source in workspace.sources
+    ]
+    folders = sorted({folder for source in sources for folder in source.folders})
+    with Engine(folders, files=[file.parquet for source in sources for file in source.files]) as engine:
+        return draft(sources, root or Path.cwd(), lambda sql: engine.fetch(sql, task=task), timezone)
+
+
+def draft(
     sources: Sequence[SourceFiles], root: Path, sample: Sample, timezone: str | None = None
 ) -> Proposal:
-    """Looks at listed and probed files and drafts a workspace in ``root`` over them.
+    """The proposal over files that are listed and probed; ``sample`` runs SQL over them.
 
-    ``sample`` runs SQL over the files. Nothing is written. Raises UsageError when no table holds events, with
-    what each lacks.
+    Raises UsageError when no table holds events, with what each lacks.
     """
-    drafts = [_draft(table, sample) for source in sources for table in _tables(source, root)]
+    drafts = [_drafted(table, sample) for source in sources for table in _tables(source, root)]
     _settle(drafts)
-    active = [draft for draft in drafts if draft.state == "active" and draft.kind != "items"]
+    active = [one for one in drafts if one.state == "active" and one.kind != "items"]
     if not active:
-        why = "; ".join(f"{draft.table.name}: {draft.reason}" for draft in drafts[:4])
+        why = "; ".join(f"{one.table.name}: {one.reason}" for one in drafts[:4])
         raise UsageError(
             f"no file looks like events: {why}" if why else "no file looks like events",
             "events need a time, an id and a name; write [source.map] by hand if the names are unusual",
         )
-    naive = any(draft.naive for draft in active)
+    naive = any(one.naive for one in active)
     return Proposal(
         toml_text=_text(drafts, timezone or "UTC", asked=timezone is not None or not naive),
         sure=tuple(_told(drafts, sure=True)),
@@ -129,7 +169,8 @@ def _tables(source: SourceFiles, root: Path) -> list[_Table]:
     tables = []
     for files in alike.values():
         stem = files[0].listed.relative.rsplit("/", 1)[-1].split(".", 1)[0]
-        name = stem if len(alike) > 1 or len(files) == 1 else source.name
+        own = len(alike) > 1 or (len(files) == 1 and not _NUMBERED.fullmatch(stem))
+        name = stem if own else source.name
         tables.append(_Table(name, _paths(files, source, root), tuple(files)))
     return tables
 
@@ -147,7 +188,9 @@ def _paths(files: Sequence[DataFile], source: SourceFiles, root: Path) -> tuple[
                     for path in own
                 }
             )
-            return tuple(_relative(common, root) + f"/**/*{ending}" for ending in endings)
+            below = glob.escape(_relative(common, root)).removeprefix("./")
+            base = "" if below == "." else f"{below}/"
+            return tuple(f"{base}**/*{ending}" for ending in endings)
     return tuple(_relative(path, root) for path in sorted(own))
 
 
@@ -162,7 +205,7 @@ def _scan(table: _Table) -> str:
     return f"read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
 
 
-def _draft(table: _Table, sample: Sample) -> _Draft:
+def _drafted(table: _Table, sample: Sample) -> _Draft:
     names = [name for name, _ in table.files[0].columns]
     known = recognise(names)
     if known is not None:

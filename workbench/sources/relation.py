@@ -135,7 +135,7 @@ def _written(
             build.notes.append(Note("lines-grouped", text_))
     for index, source, _ in pairs:
         own = [group for group in groups if group.index == index]
-        seen = [(file.name, file.data, group.map.missing) for group in own for file in group.files]
+        seen = [(file.name, file.data) for group in own for file in group.files]
         build.notes += drift.notes(source.name, seen)
     decimals = build.workspace.money.decimals
     return Relation(

@@ -14,6 +14,9 @@ from queries.suggest import ask, did_you_mean
 from workbench.errors import UsageError
 from workbench.workspace import ANY_TIME, MoneyUnit, Take, TimeFormat, TimeUnit
 
+HasValue = Callable[[str, tuple[str, ...]], bool]
+"""Whether a column of a file holds one of some texts."""
+
 TableKind = Literal["events", "items", "lines", "companion"]
 
 
@@ -106,7 +109,7 @@ def shape_named(name: str) -> Shape:
 def recognise(
     columns: Sequence[str],
     among: Sequence[ShapeTable] | None = None,
-    has_value: Callable[[str, tuple[str, ...]], bool] | None = None,
+    has_value: HasValue | None = None,
 ) -> ShapeTable | None:
     """The table a file with these columns is, or None.
 
