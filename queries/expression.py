@@ -1,9 +1,8 @@
 """The gate between what people write as a condition and the SQL an engine reads: parse, check, compile.
 
 ``--where``, the conditions of steps and the expressions of a workspace pass here. A real SQL parser reads
-them; only what the table of nodes lists is let through, and SQL is written anew from the tree, so nothing of the
-text reaches the engine except names and values quoted by the two functions of
-:mod:`queries.quoting`.
+them; only what the table at the end lists is let through, and SQL is written anew from the tree, so nothing
+of the text reaches the engine except names and values quoted by :mod:`queries.quoting`.
 
 What differs from plain SQL, because it says what an analyst means:
 
@@ -74,7 +73,7 @@ def compile_value(text: str, schema: Schema, timezone: str = "UTC") -> Compiled:
     """
     compiler = Compiler(schema, timezone, _NODES)
     exact = schema.columns.get(text.strip())
-    term = names.column(compiler, exact) if exact is not None else compiler.term(_parse(text))
+    term = names.column_term(compiler, exact) if exact is not None else compiler.term(_parse(text))
     return Compiled(term.sql, frozenset(compiler.columns))
 
 
@@ -188,13 +187,13 @@ def _nodes() -> Nodes:
 
     let(values.literal, "this is_string", "literal")
     let(values.constant, "this", "boolean", "null")
-    let(names.name, "this table db catalog expression", "column", "dot")
+    let(names.named, "this table db catalog expression", "column", "dot")
     let(values.paren, "this", "paren")
     let(conditions.connect, "this expression", "and", "or")
-    let(conditions.not, "this", "not")
+    let(conditions.negation, "this", "not")
     let(conditions.compare, "this expression", *conditions.COMPARISONS)
-    let(conditions.is, "this expression", "is")
-    let(conditions.in, "this expressions", "in")
+    let(conditions.is_test, "this expression", "is")
+    let(conditions.in_list, "this expressions", "in")
     let(conditions.between, "this low high", "between")
     let(conditions.like, "this expression negate", "like", "ilike")
     let(conditions.escaped, "this expression", "escape")
@@ -203,7 +202,7 @@ def _nodes() -> Nodes:
     let(values.calculate, "this expression safe", *values.ARITHMETIC)
     let(values.negative, "this", "neg")
     let(values.case, "this ifs default", "case")
-    let(values.if, "this true false", "if")
+    let(values.if_else, "this true false", "if")
     let(values.choose, "this expression expressions ignore_nulls", *values.CHOICES)
     let(values.change, "this", *values.TEXT_FUNCTIONS)
     let(values.trim, "this expression position", "trim")
@@ -213,7 +212,7 @@ def _nodes() -> Nodes:
     let(values.concat, "expressions safe coalesce", "concat")
     let(values.join, "this expression safe", "dpipe")
     let(values.calculated, "this", *values.NUMBER_FUNCTIONS)
-    let(values.round, "this decimals", "round")
+    let(values.rounded, "this decimals", "round")
     let(values.cast, "this to safe", "cast", "trycast")
     let(values.time_part, "this expression", "extract", *values.TIME_PARTS)
     return table

@@ -1,4 +1,4 @@
-"""Walks the tree of an expression and writes its SQL anew, refusing every node that it was not given."""
+"""Walks the tree of an expression and has its SQL written anew, refusing every node that is not listed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _FUNCTIONS = (
 class Compiler:
     """Turns one checked tree into SQL, remembering the columns it reads.
 
-    ``schema`` says which columns there are, ``timezone`` the zone of dates and hours.
+    ``schema`` says which columns there are, ``timezone`` is the zone of dates and hours, ``nodes`` lists what
+    is let through. Its methods raise QuestionError for everything else.
     """
 
     def __init__(self, schema: Schema, timezone: str, nodes: Nodes) -> None:
@@ -38,7 +39,7 @@ class Compiler:
         self._nodes = nodes
 
     def term(self, node: Expr) -> Term:
-        """The SQL of a node of a kind and with the arguments that were given; all else is refused."""
+        """The SQL of a node of a kind and with the arguments that are listed; all else is refused."""
         known = self._nodes.get(node.key)
         if known is None:
             raise refusal(node)
@@ -48,7 +49,7 @@ class Compiler:
                 continue
             if name == "query":
                 raise refusal(value)
-            raise QuestionError(f"{said(node)} cannot have {shown(name)} here")
+            raise QuestionError(f"{_said(node)} cannot have {shown(name)} here")
         return handler(self, node)
 
     def condition(self, node: Expr) -> str:
@@ -101,14 +102,14 @@ def refusal(node: Expr) -> QuestionError:
     if node.key.startswith("current"):
         return QuestionError("an expression does not read the clock", "write the date: ts >= '2026-03-01'")
     if isinstance(node, exp.AggFunc):
-        return QuestionError(f"{said(node)} adds up events", "an expression reads one event")
+        return QuestionError(f"{_said(node)} adds up events", "an expression reads one event")
     if isinstance(node, exp.Func):
         name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
         listed = hint(name, _FUNCTIONS) or f"there are {', '.join(_FUNCTIONS)}"
         return QuestionError(f"unknown function {shown(name)}", listed)
-    return QuestionError(f"{said(node)} is not part of an expression", "compare properties with values")
+    return QuestionError(f"{_said(node)} is not part of an expression", "compare properties with values")
 
 
-def said(node: Expr) -> str:
+def _said(node: Expr) -> str:
     """A node as a message names it."""
     return shown(node.key.upper())

@@ -1,4 +1,7 @@
-"""The nodes of an expression that are true or false: comparisons, tests of text, AND, OR and NOT."""
+"""The nodes of an expression that are true or false: comparisons, tests of text, AND, OR and NOT.
+
+Each function compiles the node that it is named after; which node that is says the table of the gate.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def connect(compiler: Compiler, node: Expr) -> Term:
     return Term("(" + f" {node.key.upper()} ".join(conditions) + ")", "boolean")
 
 
-def not(compiler: Compiler, node: Expr) -> Term:
+def negation(compiler: Compiler, node: Expr) -> Term:
     return Term(f"(NOT {compiler.condition(node.this)})", "boolean")
 
 
@@ -47,7 +50,7 @@ def compare(compiler: Compiler, node: Expr) -> Term:
     return Term(f"({left} {sign} {right})", "boolean")
 
 
-def is(compiler: Compiler, node: Expr) -> Term:
+def is_test(compiler: Compiler, node: Expr) -> Term:
     term = compiler.term(node.this)
     if node.expression.key == "null":
         return Term(f"({term.sql} IS NULL)", "boolean")
@@ -56,13 +59,13 @@ def is(compiler: Compiler, node: Expr) -> Term:
     raise QuestionError("IS stands before NULL, NOT NULL, TRUE, FALSE or DISTINCT FROM")
 
 
-def in(compiler: Compiler, node: Expr) -> Term:
+def in_list(compiler: Compiler, node: Expr) -> Term:
     items = node.expressions
     if not items:
-        raise QuestionError(
-            "IN needs a list of values in brackets", "like channel IN ('weixin', 'direct')"
-        )
-    (left, *values), _ = compiler.alike((compiler.term(node.this), *(compiler.term(item) for item in items)), False)
+        raise QuestionError("IN needs a list of values in brackets", "like channel IN ('weixin', 'direct')")
+    (left, *values), _ = compiler.alike(
+        (compiler.term(node.this), *(compiler.term(item) for item in items)), False
+    )
     return Term(f"({left} IN ({', '.join(values)}))", "boolean")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlglot.expressions.core import Expr
 
 
-def column(compiler: Compiler, column: Column) -> Term:
+def column_term(compiler: Compiler, column: Column) -> Term:
     """A column as expressions see it."""
     compiler.columns.add(column.name)
     name = quote_identifier(column.name)
@@ -29,17 +29,18 @@ def column(compiler: Compiler, column: Column) -> Term:
         case "integer" | "boolean" | "time":
             return Term(name, column.kind)
         case "text":
-            return Term(name, "id" if is_id(column.name) else "text")
+            return Term(name, "id" if _is_id(column.name) else "text")
         case "json":
             return Term(name, "text")
 
 
-def name(compiler: Compiler, node: Expr) -> Term:
+def named(compiler: Compiler, node: Expr) -> Term:
+    """The column that a plain or dotted name means, or the key inside a column of JSON."""
     identifiers = _identifiers(node)
     parts = [str(part.this) for part in identifiers]
     whole = _find(compiler, ".".join(parts))
     if whole is not None:
-        return column(compiler, whole)
+        return column_term(compiler, whole)
     for length in range(len(parts) - 1, 0, -1):
         holder = _find(compiler, ".".join(parts[:length]))
         if holder is None:
@@ -100,7 +101,7 @@ def _identifiers(node: Expr) -> list[Expr]:
     return parts
 
 
-def is_id(name: str) -> bool:
+def _is_id(name: str) -> bool:
     """Whether a name says that its values are ids: text, even where they look like numbers."""
     folded = name.casefold()
     return folded == "id" or folded.endswith("_id") or folded.startswith("ids.")
@@ -116,4 +117,4 @@ def _json_key(column: str, keys: Sequence[str]) -> Term:
         path = "$" + "".join(f'."{key}"' for key in escaped)
     name = quote_identifier(column)
     sql = f"CASE WHEN json_valid({name}) THEN json_extract_string({name}, {quote_literal(path)}) END"
-    return Term(sql, "id" if is_id(keys[-1]) else "json")
+    return Term(sql, "id" if _is_id(keys[-1]) else "json")

@@ -46,7 +46,7 @@ TIME_HINT = "compare a time with a date or time: ts >= '2026-03-01 10:00', or ta
 _ID_HINT = "write TRY_CAST(user_id AS BIGINT) > 100"
 
 
-def number(text: str) -> Term:
+def number_term(text: str) -> Term:
     """A number as it was written: a BIGINT where it is one, else a DOUBLE."""
     if not _NUMBER.fullmatch(text):
         raise QuestionError(f"{shown(text)} is no number")
@@ -59,7 +59,11 @@ def number(text: str) -> Term:
 
 
 def alike(terms: Iterable[Term], ordering: bool, timezone: str) -> tuple[list[str], Kind]:
-    """Terms that meet in one operation, all as one kind."""
+    """The SQL of terms that meet in one operation, all as one kind, and that kind.
+
+    ``ordering`` says that they are compared by size; ``timezone`` is the zone of dates. This and what follows
+    raise QuestionError where a term cannot be what it should.
+    """
     terms = list(terms)
     kinds = {term.kind for term in terms} - {"null"}
     if "time" in kinds:
@@ -82,6 +86,7 @@ def alike(terms: Iterable[Term], ordering: bool, timezone: str) -> tuple[list[st
 
 
 def as_text(term: Term) -> str:
+    """A term as text; a literal as it was written."""
     if term.kind in ("text", "id", "json", "null"):
         return term.sql
     if term.kind == "time":
@@ -92,6 +97,7 @@ def as_text(term: Term) -> str:
 
 
 def as_number(term: Term) -> str:
+    """A term as a BIGINT or a finite DOUBLE; text that is no number is NULL."""
     if term.kind in ("integer", "number", "null"):
         return term.sql
     if term.kind in ("boolean", "time"):
@@ -99,7 +105,7 @@ def as_number(term: Term) -> str:
     if term.literal is not None:
         if not _NUMBER.fullmatch(term.literal.strip()):
             raise QuestionError(f"{shown(term.literal)} is compared with a number and is none")
-        return number(term.literal.strip()).sql
+        return number_term(term.literal.strip()).sql
     # Nested, not repeated: SQL that names its argument twice would double with every level.
     number = f"TRY_CAST({term.sql} AS DOUBLE)"
     for word in ("NaN", "Infinity", "-Infinity"):
@@ -108,6 +114,7 @@ def as_number(term: Term) -> str:
 
 
 def as_double(term: Term) -> str:
+    """A term as a finite DOUBLE, as arithmetic takes it."""
     number = as_number(term)
     if term.kind == "integer":
         if term.literal is not None:
@@ -119,6 +126,7 @@ def as_double(term: Term) -> str:
 
 
 def as_truth(term: Term) -> str:
+    """A term as what is compared with a condition."""
     if term.kind in ("boolean", "json", "null"):
         return as_condition(term)
     if term.literal is not None:
@@ -132,6 +140,7 @@ def as_truth(term: Term) -> str:
 
 
 def as_time(term: Term, timezone: str) -> str:
+    """A term as UTC ms; a date or time in quotes is read in the zone."""
     if term.kind in ("time", "null"):
         return term.sql
     if term.kind == "text" and term.literal is not None:
@@ -140,7 +149,7 @@ def as_time(term: Term, timezone: str) -> str:
 
 
 def as_condition(term: Term) -> str:
-    """A term as a condition."""
+    """A term as SQL that is true, false or NULL."""
     if term.kind in ("boolean", "null"):
         return term.sql
     if term.kind == "json":

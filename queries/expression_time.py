@@ -1,4 +1,4 @@
-"""The wall clock of a zone as SQL: its changes of the clocks are worked out here, so no engine's zones are asked."""
+"""The wall clock of a zone as SQL: the changes of its clocks are worked out here, not by an engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CLOCK_FROM, _CLOCK_TO = 946_684_800, 2_556_144_000
 _WEEK = 7 * 86_400
 
 
-def local(ms: str, timezone: str) -> str:
+def wall_clock(ms: str, timezone: str) -> str:
     """SQL for the wall clock of the zone, in ms, of SQL for UTC ms: a branch a change of the clocks."""
     changes = _offsets(timezone)
     inside = f"{ms} >= {_CLOCK_FROM * 1000} AND {ms} < {_CLOCK_TO * 1000}"

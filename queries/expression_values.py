@@ -1,12 +1,25 @@
-"""The nodes of an expression that are values: literals, arithmetic, choices, text, casts and parts of times."""
+"""The nodes of an expression that are values: literals, arithmetic, choices, text, casts, parts of times.
+
+Each function compiles the node that it is named after; which node that is says the table of the gate.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from queries.expression_compiler import Compiler
-from queries.expression_terms import NUMERIC, TIME_HINT, Kind, Term, as_condition, as_double, as_number, as_text, number
-from queries.expression_time import local
+from queries.expression_terms import (
+    NUMERIC,
+    TIME_HINT,
+    Kind,
+    Term,
+    as_condition,
+    as_double,
+    as_number,
+    as_text,
+    number_term,
+)
+from queries.expression_time import wall_clock
 from queries.question import QuestionError
 from queries.quoting import quote_literal
 from queries.suggest import shown
@@ -41,7 +54,7 @@ def literal(compiler: Compiler, node: Expr) -> Term:
     text = str(node.this)
     if node.args.get("is_string"):
         return Term(quote_literal(text), "text", literal=text)
-    return number(text)
+    return number_term(text)
 
 
 def constant(compiler: Compiler, node: Expr) -> Term:
@@ -64,7 +77,7 @@ def calculate(compiler: Compiler, node: Expr) -> Term:
 def negative(compiler: Compiler, node: Expr) -> Term:
     term = compiler.term(node.this)
     if term.kind in NUMERIC and term.literal is not None:
-        return number(term.literal[1:] if term.literal.startswith("-") else f"-{term.literal}")
+        return number_term(term.literal[1:] if term.literal.startswith("-") else f"-{term.literal}")
     return Term(f"(- {as_double(term)})", "number")
 
 
@@ -81,7 +94,7 @@ def case(compiler: Compiler, node: Expr) -> Term:
     return _branches(compiler, conditions, results, node.args.get("default"), head)
 
 
-def if(compiler: Compiler, node: Expr) -> Term:
+def if_else(compiler: Compiler, node: Expr) -> Term:
     condition = compiler.condition(node.this)
     return _branches(compiler, [condition], [compiler.term(node.args["true"])], node.args.get("false"))
 
@@ -92,9 +105,7 @@ def _branches(
     rest = Term("NULL", "null") if default is None else compiler.term(default)
     (*values, last), kind = compiler.alike((*results, rest), False)
     cases = " ".join(f"WHEN {when} THEN {then}" for when, then in zip(conditions, values, strict=True))
-    return Term(
-        f"CASE {head}{cases} ELSE {last} END", kind, grows=any(t.grows for t in (*results, rest))
-    )
+    return Term(f"CASE {head}{cases} ELSE {last} END", kind, grows=any(t.grows for t in (*results, rest)))
 
 
 def choose(compiler: Compiler, node: Expr) -> Term:
@@ -157,7 +168,7 @@ def calculated(compiler: Compiler, node: Expr) -> Term:
     return Term(f"{NUMBER_FUNCTIONS[node.key]}({compiler.double(node.this)})", "number")
 
 
-def round(compiler: Compiler, node: Expr) -> Term:
+def rounded(compiler: Compiler, node: Expr) -> Term:
     digits = node.args.get("decimals")
     places = 0 if digits is None else compiler.whole_number(digits, "of round")
     return Term(f"round({compiler.double(node.this)}, {places})", "number")
@@ -194,11 +205,9 @@ def time_part(compiler: Compiler, node: Expr) -> Term:
     else:
         part, source = node.key, compiler.term(node.this)
     if part not in TIME_PARTS:
-        raise QuestionError(
-            f"the {shown(part)} of a time is not offered", f"{', '.join(TIME_PARTS)} are"
-        )
+        raise QuestionError(f"the {shown(part)} of a time is not offered", f"{', '.join(TIME_PARTS)} are")
     if source.kind != "time" or not source.sql.startswith('"'):
         raise QuestionError(f"the {part} of what is no column of times", f"like {part}(ts)")
-    local = local(source.sql, compiler.timezone)
+    local = wall_clock(source.sql, compiler.timezone)
     # Microseconds without a zone: the wall clock of the zone, so no engine's own zones are asked.
     return Term(f"extract({TIME_PARTS[part]} FROM make_timestamp({local} * 1000))", "integer")

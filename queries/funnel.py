@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import ranges
-from queries.expression import compile_condition, compile_value, quote_literal
+from queries.expression import compile_condition, compile_value
 from queries.funnel_table import LAYOUT, VALUE_COLUMN, FunnelTable
 from queries.kernels import funnel as kernel
 from queries.question import Columns, Data, Note, QuestionError, Result, Scope
+from queries.quoting import quote_literal
 from queries.steps import Step, parse_step
 from queries.suggest import hint
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from queries.expression import quote_identifier, quote_literal
+from queries.quoting import quote_identifier, quote_literal
 
 JUNK_IDS = (
     "null",

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import people, ranges
-from queries.expression import quote_identifier
 from queries.funnel_table import parse_cell
 from queries.question import Column, Columns, Note, QuestionError, Result, Row, Schema, Scope, Shown, Survey
+from queries.quoting import quote_identifier
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
 from workbench.errors import NoData, UsageError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -42,11 +43,10 @@ def spill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "spill"
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (tmp_path / "outside").mkdir()
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of ``data``, written once; each test gets copies, since some tests damage them."""
+    folder = tmp_path_factory.mktemp("written")
     with duckdb.connect() as connection:
         connection.execute(
             "COPY (SELECT i AS id, 'user' || i AS u, i * 1.5 AS m FROM range(20000) t(i)) "
@@ -54,7 +54,15 @@ def data(tmp_path: Path) -> Path:
         )
         connection.execute(f"COPY (SELECT 'abc' AS id) TO '{folder}/text.parquet'")
         connection.execute(f"COPY (SELECT 1 AS other) TO '{folder}/other.parquet'")
-    (tmp_path / "outside" / "secret.parquet").write_bytes((folder / "good.parquet").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path, written: Path) -> Path:
+    folder = tmp_path / "data"
+    shutil.copytree(written, folder)
+    (tmp_path / "outside").mkdir()
+    shutil.copy(written / "good.parquet", tmp_path / "outside" / "secret.parquet")
     return folder
 
 
@@ -631,11 +639,11 @@ def test_the_spill_folder_is_absolute_private_and_made(spill: Path, monkeypatch:
 
 
 def test_spilling_works_behind_the_lock_and_within_its_limit(data: Path) -> None:
-    sql = "SELECT i, repeat('x', 60) || i FROM range(2500000) t(i) ORDER BY hash(i) LIMIT 1 OFFSET 2499999"
-    with Engine([data], limits=Limits(100_000_000, 2, 2_000_000_000)) as engine:
+    sql = "SELECT i, repeat('x', 60) || i FROM range(1500000) t(i) ORDER BY hash(i) LIMIT 1 OFFSET 1499999"
+    with Engine([data], limits=Limits(70_000_000, 2, 2_000_000_000)) as engine:
         assert len(engine.fetch(sql)) == 1
     with (
-        Engine([data], limits=Limits(100_000_000, 2, 1_000_000)) as engine,
+        Engine([data], limits=Limits(70_000_000, 2, 1_000_000)) as engine,
         pytest.raises(QueryFailed, match="spill space"),
     ):
         engine.fetch(sql)
@@ -674,7 +682,7 @@ def test_a_cancel_from_another_thread_stops_a_heavy_query(engine: Engine, route:
         at.append(time.monotonic())
         task.cancel()
 
-    threading.Timer(0.2, cancel).start()
+    threading.Timer(0.1, cancel).start()
     with pytest.raises(Cancelled) as caught:
         if route == "execute":
             engine.execute(f"CREATE TABLE t AS {HEAVY}", None, task)
@@ -748,7 +756,7 @@ def look(task):
     if task.engine_progress is not None: seen.append(task.engine_progress)
 sql = "SELECT count(*) FROM range(3000000000) t(i) WHERE hash(i) % 1000 = 3"
 try:
-    run(lambda task: Engine([]).fetch(sql, None, task), timeout_seconds=3.0, on_progress=look)
+    run(lambda task: Engine([]).fetch(sql, None, task), timeout_seconds=2.5, on_progress=look)
 except TimedOut: pass
 assert seen and all(0 <= x <= 1 for x in seen) and seen[-1] > seen[0], seen
 assert seen == sorted(seen), seen

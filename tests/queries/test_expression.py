@@ -14,15 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from queries import ranges
-from queries.expression import (
-    LONGEST,
-    MOST_BRACKETS,
-    compile_condition,
-    compile_value,
-    quote_identifier,
-    quote_literal,
-)
+from queries.expression import LONGEST, MOST_BRACKETS, compile_condition, compile_value
 from queries.question import Column, ColumnKind, QuestionError, Schema
+from queries.quoting import quote_identifier, quote_literal
 
 KINDS: dict[str, ColumnKind] = {
     "ts": "time",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from workbench import output, runner
+from workbench import diagnostics, output, runner
+from workbench.text import clean
 
 
 @click.command("init")
@@ -23,11 +24,26 @@ def command(paths: tuple[str, ...], force: bool, dry_run: bool) -> None:
       workbench init exports/
       workbench init exports/app/*.parquet tills.csv --dry-run
     """
-    from workbench.sources.proposal import propose
+    from workbench.sources.proposal import Proposal, propose
     from workbench.workspace import FILE_NAME
 
     target = Path(FILE_NAME)
     if not dry_run:
         output.check_destination(target, force=force)
-    proposal = runner.run(lambda task: propose(paths, task=task))
-    output.write_text(proposal.toml_text, destination=None if dry_run else target, force=force)
+    proposal: Proposal = runner.run(
+        lambda task: propose(paths, task=task), on_progress=diagnostics.progress
+    )
+    diagnostics.end_progress()
+    if dry_run:
+        output.write_text(proposal.toml_text)
+        return
+    output.write_text(proposal.toml_text, destination=target, force=force)
+    told = [f"Wrote {target}.", ""]
+    for heading, lines in (
+        ("Sure", proposal.sure),
+        ("Guessed: check these", proposal.guessed),
+        ("Missing", proposal.missing),
+        ("Left out", proposal.left_out),
+    ):
+        told += [f"{heading}:", *(f"  {clean(line)}" for line in lines), ""] if lines else []
+    output.write_text("\n".join([*told, "Next:", "  workbench events"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -277,20 +278,36 @@ def _lost(build: Build, groups: Sequence[Group]) -> str | None:
     parts = []
     decimals = build.workspace.money.decimals
     for group in groups:
-        for name, taken in group.map.canonical.items():
-            if name in FIXED or kind_of(name) not in ("money", "integer"):
-                continue
-            given = " OR ".join(times.given(one) for one in taken)
-            lost = f"count(*) FILTER (({given}) AND {cast(name, taken, group.plan, decimals)} IS NULL)"
+        losses = {
+            name: f"count(*) FILTER (({' OR '.join(times.given(one) for one in taken)}) "
+            f"AND {cast(name, taken, group.plan, decimals)} IS NULL)"
+            for name, taken in group.map.canonical.items()
+            if name not in FIXED and kind_of(name) in ("money", "integer") and not _always_fits(name, taken)
+        }
+        if losses:
+            names = ", ".join(literal(name) for name in losses)
             parts.append(
-                f"SELECT {group.index} AS {SOURCE_INDEX}, {literal(name)} AS name, {lost} AS lost "
-                f"FROM {scan(group.files)} AS f{join(build, group)}"
+                f"SELECT {group.index} AS {SOURCE_INDEX}, unnest([{names}]) AS name, "
+                f"unnest([{', '.join(losses.values())}]) AS lost FROM {scan(group.files)} AS f{join(build, group)}"
             )
     if not parts:
         return None
     rows = "\n  UNION ALL ".join(parts)
     counts = f"SELECT {SOURCE_INDEX}, name, CAST(sum(lost) AS BIGINT) FROM (\n  {rows}\n)"
     return f"{counts}\nGROUP BY ALL HAVING sum(lost) > 0 ORDER BY ALL"
+
+
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
+
+
+def _always_fits(name: str, taken: Sequence[Typed]) -> bool:
+    """Whether no value of these types can be lost on the way to a column's BIGINT, so that none need counting."""
+    if kind_of(name) == "integer":
+        return all(one.type in _WHOLE for one in taken)
+    decimals = [_DECIMAL.fullmatch(one.type) for one in taken]
+    # Fifteen digits before the point leave room for every currency's minor unit in a BIGINT.
+    return all(match is not None and int(match[1]) - int(match[2]) <= 15 for match in decimals)
 
 
 # --- what is said about it --------------------------------------------------------------------------------
