@@ -29,10 +29,10 @@ JUNK_IDS = (
 (with or without dashes, as in an all-zero advertising id)."""
 
 
-def raw_ids_sql(ids: Sequence[str], valid: str) -> str:
-    """Every combination of raw ids that a valid event carries."""
+def raw_ids_sql(ids: Sequence[str], valid: str | None) -> str:
+    """Every combination of raw ids that a valid event carries; ``valid`` None where all events are."""
     names = ", ".join(quote_identifier(name) for name in ids)
-    return f"SELECT DISTINCT {names}\nFROM source_events\nWHERE {valid}"
+    return f"SELECT DISTINCT {names}\nFROM source_events" + ("" if valid is None else f"\nWHERE {valid}")
 
 
 def cleaned(name: str, junk: Sequence[str]) -> str:
@@ -81,12 +81,9 @@ def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
     )
 
 
-PEOPLE_SQL = """SELECT CAST(row_number() OVER (ORDER BY kind DESC, id) - 1 AS INTEGER) AS person,
-  kind, id
-FROM linked_ids
-WHERE id IS NOT NULL
-GROUP BY kind, id"""
-"""People with their codes: dense from 0, the same for the same data whatever the order of files."""
+PEOPLE_SQL = """SELECT CAST(row_number() OVER () - 1 AS INTEGER) AS person, kind, id
+FROM (SELECT DISTINCT kind, id FROM linked_ids WHERE id IS NOT NULL)"""
+"""People with their codes: dense from 0, in no order that means anything."""
 
 
 def joined_on(ids: Sequence[str], left: str, right: str) -> str:
@@ -112,9 +109,10 @@ def raw_people_sql(ids: Sequence[str]) -> str:
     )
 
 
-def events_sql(ids: Sequence[str], valid: str) -> str:
+def events_sql(ids: Sequence[str], valid: str | None) -> str:
     """The relation questions read: valid events with the code of their person."""
     return (
         "SELECT source_events.*, raw_people.person\nFROM source_events\n"
-        f"JOIN raw_people ON {joined_on(ids, 'source_events', 'raw_people')}\nWHERE {valid}"
+        f"JOIN raw_people ON {joined_on(ids, 'source_events', 'raw_people')}"
+        + ("" if valid is None else f"\nWHERE {valid}")
     )

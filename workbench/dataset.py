@@ -153,7 +153,11 @@ class Dataset:
         ids = self._relation.ids
         low, high = self._valid_times()
         as_of = None if self.scope.as_of is None else ranges.parse_moment(self.scope.as_of, self._zone)
-        valid = f"ts >= {low} AND ts < {high if as_of is None else min(high, as_of + 1)} AND event <> ''"
+        before = high if as_of is None else min(high, as_of + 1)
+        known = self._relation.certain
+        if known is not None and (known.first < low or known.last >= before or self.workspace.dedup != "none"):
+            known = None
+        valid = None if known is not None else f"ts >= {low} AND ts < {before} AND event <> ''"
         self.progress(None, "reading all events once: people, newest event")
         self._define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid))
         junk = (*people.JUNK_IDS, *(word.strip().lower() for word in self.workspace.ids.junk))
@@ -162,15 +166,17 @@ class Dataset:
         self._define("TABLE", "raw_people", people.raw_people_sql(ids))
         self._define("VIEW", "events", people.events_sql(ids, valid))
         units, nameless = self._numbers("SELECT count(*) FROM people"), self._numbers(people.NAMELESS_SQL)
-        with_time = self._numbers(f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
+        with_time: list[int | None] = [known.rows, known.first, known.last] if known is not None else []
+        if known is None:
+            with_time = self._numbers(f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
         # Only where some ids are junk does it take a join to leave their events out.
         rows, first, last = self._numbers("SELECT count(*), min(ts), max(ts) FROM events") if nameless[0] else with_time
         notes = [
             *self._file_notes(),
             *self._relation.notes,
-            *self._set_aside(low, high, with_time[0] or 0, rows or 0),
+            *self._set_aside(low, high, with_time[0] or 0, rows or 0, all_valid=known is not None),
             *self._lost(),
-            *self._late(valid),
+            *self._late(valid or "TRUE"),
         ]
         self._timings["survey_seconds"] = time.monotonic() - began
         return Survey(
@@ -196,10 +202,10 @@ class Dataset:
         # The one place the wall clock is read: times after tomorrow are faults of a clock, not events.
         return low, int(time.time() * 1000) + DAY_MS
 
-    def _set_aside(self, low: int, high: int, with_time: int, kept: int) -> Iterator[Note]:
+    def _set_aside(self, low: int, high: int, with_time: int, kept: int, *, all_valid: bool) -> Iterator[Note]:
         """Rows that are no valid events, by reason; each row under the first that holds."""
         counts = {"without-id": with_time - kept}
-        if self._numbers("SELECT count(*) FROM source_events")[0] != with_time:
+        if not all_valid and self._numbers("SELECT count(*) FROM source_events")[0] != with_time:
             found = self._numbers(
                 "SELECT count(*) FILTER (WHERE ts IS NULL AND NOT ts_given), "
                 "count(*) FILTER (WHERE ts IS NULL AND ts_given), "
@@ -334,15 +340,13 @@ class Dataset:
         )
 
     def ids_of(self, codes: NDArray[np.int64]) -> Iterator[tuple[str, str]]:
-        """Id and kind of people, by ascending code."""
-        if not len(codes):
-            return
-        wanted = set(codes.tolist())
-        sql = f"SELECT person, id, kind FROM people WHERE person BETWEEN {codes[0]} AND {codes[-1]} ORDER BY person"
+        """Id and kind of people, in the order of their ids."""
+        wanted = np.zeros(int(codes[-1]) + 1 if len(codes) else 0, bool)
+        wanted[codes] = True
+        sql = f"SELECT person, id, kind FROM people WHERE person < {len(wanted)} ORDER BY kind DESC, id"
         for batch in self._engine.stream(sql, task=self._task):
-            for person, name, kind in zip(*(batch[key] for key in ("person", "id", "kind")), strict=True):
-                if int(person) in wanted:
-                    yield str(name), str(kind)
+            chosen = wanted[batch["person"].astype(np.int64)]
+            yield from zip(batch["id"][chosen].tolist(), batch["kind"][chosen].tolist(), strict=True)
 
     def stats(self) -> dict[str, object]:
         """What ``--stats`` prints: whatever may differ between runs of the same question."""
@@ -379,12 +383,10 @@ class PeopleRows(Sequence[Row]):
     def __getitem__(self, index: int) -> Row: ...
 
     @overload
-    def __getitem__(self, index: slice) -> PeopleRows: ...
+    def __getitem__(self, index: slice) -> list[Row]: ...
 
-    def __getitem__(self, index: int | slice) -> Row | PeopleRows:
-        if isinstance(index, slice):
-            return PeopleRows(self._dataset, self._codes[index])
-        return next(iter(PeopleRows(self._dataset, self._codes[index : index + 1 or None])))
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return list(self)[index]
 
 
 _ASIDE = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -216,6 +217,39 @@ def _first_line(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "text that is not UTF-8"
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the footer says of one column's values, all row groups together."""
+
+    least: object
+    greatest: object
+    """Raw: integers in the column's own unit, text as bytes; of text both may be cut, towards the outside."""
+    nulls: int
+    unit: str | None
+    """Of a time: ``milliseconds``, ``microseconds``, ``nanoseconds``."""
+
+
+def bounds(file: DataFile, names: Sequence[str]) -> list[Bounds] | None:
+    """The bounds of top-level columns of a file with rows; None where its footer does not state them all."""
+    try:
+        metadata = pq.read_metadata(file.parquet)
+    except _DAMAGE:
+        return None
+    places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
+    found: list[Bounds] = []
+    for name in names:
+        place = places.get(name)
+        if place is None:
+            return None
+        groups = [metadata.row_group(n).column(place).statistics for n in range(metadata.num_row_groups)]
+        if not groups or any(not one or not one.has_min_max or not one.has_null_count for one in groups):
+            return None
+        kind = json.loads(metadata.schema.column(place).logical_type.to_json())
+        least, greatest = min(one.min_raw for one in groups), max(one.max_raw for one in groups)
+        found.append(Bounds(least, greatest, sum(one.null_count for one in groups), kind.get("timeUnit")))
+    return found
 
 
 def verify(file: DataFile) -> str | None:

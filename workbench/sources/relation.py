@@ -24,6 +24,7 @@ from workbench.sources.grouping import (
     timed,
 )
 from workbench.sources.mapping import TablePlan, cast, listed
+from workbench.sources.probing import bounds
 from workbench.sources.shapes import shape_named
 from workbench.sources.snapshot import SetAside, SourceFiles
 from workbench.workspace import Source, Workspace
@@ -40,6 +41,16 @@ _SQL_TYPES: Mapping[ColumnKind, str] = {
     "number": "DOUBLE",
     "boolean": "BOOLEAN",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Certain:
+    """Every row has a readable time and an event's name: proved by the files' footers, no row was read."""
+
+    rows: int
+    first: int
+    last: int
+    """UTC ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class Relation:
     """Source and file, told in ``notes`` already."""
     lost_sql: str | None
     """Counts values a cast could not read: rows of (source_index, column, count), counts above 0 alone."""
+    certain: Certain | None
+    """What the footers prove of all rows, where they do."""
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -153,6 +166,7 @@ def _written(
         money_decimals=decimals,
         set_aside=tuple(build.set_aside),
         lost_sql=_lost(build, events),
+        certain=_certain(events),
     )
 
 
@@ -272,6 +286,40 @@ def _items(build: Build, groups: Sequence[Group]) -> str | None:
             values.append(f"{value} AS {name}")
         parts.append(f"SELECT {', '.join(values)}\nFROM {scan(group.files)} AS f")
     return "\nUNION ALL\n".join(parts) or None
+
+
+MOST_CERTAIN = 2_000
+"""Past so many files the footers cost more to read again than a pass over two columns."""
+
+_PER_MS = {"milliseconds": 1, "microseconds": 1_000, "nanoseconds": 1_000_000}
+
+
+def _certain(groups: Sequence[Group]) -> Certain | None:
+    """Only for aware native times and event names that stand in the file as they are."""
+    if sum(len(group.files) for group in groups) > MOST_CERTAIN:
+        return None
+    rows, times_seen = 0, []
+    for group in groups:
+        ts, event = group.map.canonical["ts"][0], group.map.canonical["event"][0]
+        named = {f"f.{quote(name)}": name for name, _ in group.files[0].data.columns}
+        if (
+            group.plan.kind != "events"
+            or group.times["ts"].form != "zoned"
+            or ts.sql not in named
+            or event.sql not in named
+            or event.type != "VARCHAR"
+        ):
+            return None
+        for file in group.files:
+            if not file.data.rows:
+                continue
+            found = bounds(file.data, [named[ts.sql], named[event.sql]])
+            per_ms = _PER_MS.get(found[0].unit or "") if found else None
+            if not found or per_ms is None or found[0].nulls or found[1].nulls or found[1].least == b"":
+                return None
+            rows += file.data.rows
+            times_seen += [int(str(one)) // per_ms for one in (found[0].least, found[0].greatest)]
+    return Certain(rows, min(times_seen), max(times_seen)) if times_seen else None
 
 
 def _lost(build: Build, groups: Sequence[Group]) -> str | None:
