@@ -160,6 +160,7 @@ class Survey:
     people: int
     """Units (people, raw ids …) with a valid event."""
     first: int | None
+    last: int | None
     as_of: int | None
     """The newest valid event, or the request's ``--as-of``."""
     notes: tuple[Note, ...]

@@ -183,6 +183,7 @@ class Dataset:
             rows=rows or 0,
             people=units[0] or 0,
             first=first,
+            last=last,
             as_of=last if as_of is None or last is None else as_of,
             notes=tuple(notes),
             sources=self._relation.sources,

@@ -9,18 +9,13 @@ folded in any order, on any thread, and their results laid side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-
-BLOCK_EVENTS = 1 << 17
-"""Events folded at once: small enough for the processor's cache."""
+from queries.kernels.ordering import BLOCK_EVENTS, Bools, Events, Ints, Packing, cut, reading_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +29,6 @@ class Rule:
     entry_from: int | None = None
     entry_to: int | None = None
     """Step 1 counts inside ``[entry_from, entry_to)``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """Matching events as equally long arrays, in any order.
-
-    ``steps`` has bit k−1 set where the event matches step k (never 0). ``ties`` are the columns that order
-    a person's events of equal time and equal first step, most significant first. ``value`` is the code of
-    the breakdown's value, −1 for none.
-    """
-
-    person: Ints
-    ts: Ints
-    steps: Ints
-    ties: tuple[Ints, ...] = ()
-    value: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,119 +50,37 @@ class Folded:
     """Matching events that share person and time with another."""
 
 
-def first_step(steps: Ints) -> Ints:
-    """The lowest set bit of each mask: what orders events of equal time."""
-    return steps & -steps
-
-
-def reading_order(events: Events) -> Events:
-    """The events by person, time, first step matched, then ``ties``.
-
-    Everything that orders them is packed into one integer where it fits, since one sort of integers beats a
-    sort by several keys; where it does not, the sort is by several keys, and only runs of equal person and
-    time are sorted again.
-    """
-    if len(events.ts) == 0:
-        return events
-    packed = _packed_order(events)
-    if packed is not None:
-        return packed
-    base = int(events.ts.min())
-    time_bits = (int(events.ts.max()) - base).bit_length()
-    if time_bits + int(events.person.max()).bit_length() <= 62:
-        key = (events.person << time_bits) | (events.ts - base)
-        order = np.argsort(key)
-        key = key[order]
-        same = key[1:] == key[:-1]
-    else:
-        order = np.lexsort((events.ts, events.person))
-        person, ts = events.person[order], events.ts[order]
-        same = (person[1:] == person[:-1]) & (ts[1:] == ts[:-1])
-    if same.any():
-        order = _settle_ties(events, order, same)
-    return Events(
-        events.person[order],
-        events.ts[order],
-        events.steps[order],
-        value=None if events.value is None else events.value[order],
-    )
-
-
-def _packed_order(events: Events) -> Events | None:
-    """Person, time, step and value as one sorted integer, or None where that would not be exact.
-
-    It is exact when every event matches one step, for then events of equal person, time and step differ in
-    nothing that counts, unless two of step 1 differ in value.
-    """
-    if np.any(events.steps & (events.steps - 1)):
-        return None
-    base = int(events.ts.min())
-    time_bits = (int(events.ts.max()) - base).bit_length()
-    step_bits = int(events.steps.max()).bit_length()
-    value_bits = 0 if events.value is None else (int(events.value.max()) + 1).bit_length()
-    if int(events.person.max()).bit_length() + time_bits + step_bits + value_bits > 62:
-        return None
-    packed = (events.person << (time_bits + step_bits)) | ((events.ts - base) << step_bits) | events.steps
-    if events.value is not None:
-        packed = (packed << value_bits) | np.where(events.steps == 1, events.value + 1, 0)
-    packed.sort()
-    value = None
-    if events.value is not None:
-        value = (packed & ((1 << value_bits) - 1)) - 1
-        packed >>= value_bits
-        if np.any((packed[1:] == packed[:-1]) & (value[1:] != value[:-1])):
-            return None
-    return Events(
-        packed >> (time_bits + step_bits),
-        ((packed >> step_bits) & ((1 << time_bits) - 1)) + base,
-        packed & ((1 << step_bits) - 1),
-        value=value,
-    )
-
-
-def _settle_ties(events: Events, order: Ints, same: Bools) -> Ints:
-    """Sorts each run of equal person and time by first step matched, then by ``ties``."""
-    tied = np.concatenate(([False], same)) | np.concatenate((same, [False]))
-    places = np.flatnonzero(tied)
-    run = np.concatenate(([0], np.cumsum(~same)))[places]
-    rows = order[places]
-    keys = [column[rows] for column in reversed(events.ties)]
-    settled = np.lexsort((*keys, first_step(events.steps[rows]), run))
-    order = order.copy()
-    order[places] = rows[settled]
-    return order
-
-
-def cut(person: Ints, block_events: int = BLOCK_EVENTS) -> Iterator[slice]:
-    """Slices of about ``block_events`` events over an ascending ``person``, never through a person."""
-    start, count = 0, len(person)
-    while start < count:
-        end = min(start + block_events, count)
-        if end < count:
-            last = person[end - 1]
-            end = int(np.searchsorted(person, last, side="right"))
-        yield slice(start, end)
-        start = end
-
-
 def fold(events: Events, rule: Rule, *, threads: int = 1, block_events: int = BLOCK_EVENTS) -> Folded:
     """Folds events (any order) to one result a person; the same whatever the order, blocks and threads."""
     ordered = reading_order(events)
 
     def one(block: slice) -> Folded:
-        return _fold_block(
-            ordered.person[block],
-            ordered.ts[block],
-            ordered.steps[block],
-            None if ordered.value is None else ordered.value[block],
-            rule,
-        )
+        value = None if ordered.value is None else ordered.value[block]
+        return _fold_block(ordered.person[block], ordered.ts[block], ordered.steps[block], value, rule)
 
-    blocks = list(cut(ordered.person, block_events))
-    if threads > 1 and len(blocks) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            return merge(list(pool.map(one, blocks)), rule.steps)
-    return merge([one(block) for block in blocks], rule.steps)
+    return _fold_all(one, cut(ordered.person, block_events), rule, threads)
+
+
+def fold_packed(
+    packed: Ints, packing: Packing, rule: Rule, *, threads: int = 1, block_events: int = BLOCK_EVENTS
+) -> Folded | None:
+    """The same from packed events, which it sorts in place; None where only the export's order decides."""
+    packed.sort()
+    if not packing.settled(packed):
+        return None
+
+    def one(block: slice) -> Folded:
+        events = packing.unpack(packed[block])
+        return _fold_block(events.person, events.ts, events.steps, events.value, rule)
+
+    return _fold_all(one, packing.blocks(packed, block_events), rule, threads)
+
+
+def _fold_all(one: Callable[[slice], Folded], blocks: Iterable[slice], rule: Rule, threads: int) -> Folded:
+    if threads == 1:
+        return merge([one(block) for block in blocks], rule.steps)
+    with ThreadPoolExecutor(threads) as pool:
+        return merge(list(pool.map(one, blocks)), rule.steps)
 
 
 def merge(parts: list[Folded], steps: int) -> Folded:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from queries.kernels.funnel import Events, Folded, Rule, fold
+from queries.kernels.funnel import Folded, Rule, fold, fold_packed
+from queries.kernels.ordering import Events, Packing
 from queries.ranges import parse_duration
 from tests.oracles.funnel import Event, Options, random_users, user_answer
 
@@ -112,6 +113,52 @@ def test_kernel_equals_brute_force_whatever_blocks_threads_and_order(seed: int) 
         rule = Rule(options.steps, options.window, options.as_of or 0, options.range_start, options.range_end)
         folded = fold(as_arrays(everything), rule, threads=rng.choice((1, 2)), block_events=rng.choice((1, 7, 1 << 17)))
         check(folded, people, options)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_packed_events_fold_to_the_same(seed: int) -> None:
+    rng = random.Random(1000 + seed)
+    folded_packed = 0
+    for _ in range(10):
+        options = random_options(rng)
+        people = list(random_users(rng, options, users=20))
+        one_step = [
+            Event(event.user, event.ts, event.sequence, frozenset(sorted(event.steps)[:1]), value=event.value)
+            for person in people
+            for event in person
+        ]
+        # Some without any two values at one moment, so that the packed way answers.
+        if rng.random() < 0.7:
+            one_step = [Event(e.user, e.ts, e.sequence, e.steps, value="red") for e in one_step]
+        rng.shuffle(one_step)
+        rule = Rule(options.steps, options.window, options.as_of or 0, options.range_start, options.range_end)
+        events = as_arrays(one_step)
+        whole = fold(events, rule)
+        if not len(events.ts):
+            continue
+        packing = Packing.fitting(20, int(events.ts.min()), int(events.ts.max()), options.steps, len(VALUES))
+        assert packing is not None
+        packed = packing.pack(events.person, events.ts, np.log2(events.steps).astype(np.int64) + 1, events.value)
+        again = fold_packed(packed, packing, rule, threads=rng.choice((1, 2)), block_events=rng.choice((1, 7, 500)))
+        if again is None:
+            moments = {}
+            for event in one_step:
+                if 1 in event.steps:
+                    moments.setdefault((event.user, event.ts), set()).add(event.value)
+            assert any(len(values) > 1 for values in moments.values())
+            continue
+        folded_packed += 1
+        for name in ("person", "level", "open", "reached", "value", "strict_level"):
+            assert (getattr(again, name) == getattr(whole, name)).all(), name
+        assert again.tied_events == whole.tied_events
+    assert folded_packed >= 3
+
+
+def test_a_packing_that_does_not_fit_is_none() -> None:
+    assert Packing.fitting(1 << 27, 0, (1 << 36) - 1, 2, None) is None
+    fits = Packing.fitting((1 << 20) - 1, 0, (1 << 36) - 1, 30, None)
+    assert fits is not None
+    assert fits.person_shift == 41
 
 
 def test_times_wider_than_the_packed_key_take_the_other_sort() -> None:
