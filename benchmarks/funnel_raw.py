@@ -85,12 +85,18 @@ def timed(run: Callable[[], list[int]]) -> tuple[float, list[int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    for name, unit, by in (("raw ids", "raw", None), ("people", "user", None), ("people by channel", "user", "channel")):
+    for name, unit, by in (
+        ("raw ids", "raw", None),
+        ("people", "user", None),
+        ("people by channel", "user", "channel"),
+    ):
         mine = ours(options.folder, unit, by, options.threads)
         peer = clickhouse(options.folder, unit, by, options.threads)
         timed(mine), timed(peer)

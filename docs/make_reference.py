@@ -22,7 +22,9 @@ def reference() -> str:
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        inner = click.Context(
+            command, info_name=name, parent=context, max_content_width=100, terminal_width=100
+        )
         parts.append(f"### workbench {name}\n\n```text\n{command.get_help(inner)}\n```\n")
     return "\n".join(parts)
 

@@ -28,7 +28,11 @@ QUESTIONS: dict[str, Question] = {
     q.name: q
     for q in (
         Question("funnel", "queries.funnel", "Where people drop out on the way, and who they are.", "f"),
-        Question("events", "queries.catalogue", "Which events there are, how many, from whom, from when to when."),
-        Question("properties", "queries.catalogue", "Which properties events carry: filled, distinct, values."),
+        Question(
+            "events", "queries.catalogue", "Which events there are, how many, from whom, from when to when."
+        ),
+        Question(
+            "properties", "queries.catalogue", "Which properties events carry: filled, distinct, values."
+        ),
     )
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from queries import ranges
 from queries.expression import compile_condition, compile_value
-from queries.question import Column, Data, Result, Row, Scope, Shown
+from queries.question import EVERYTHING, Column, Data, Result, Row, Scope, Shown
 
 EXAMPLES = 5
 
@@ -44,7 +44,7 @@ _VALUE_LAYOUT = (
 class EventsRequest:
     """Every event name in scope."""
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYTHING
 
     def arguments(self) -> list[str]:
         """The equivalent command line after ``workbench``."""
@@ -60,7 +60,7 @@ class PropertiesRequest:
     """Every property in scope, or the values of one."""
 
     name: str | None = None
-    scope: Scope = Scope()
+    scope: Scope = EVERYTHING
 
     def arguments(self) -> list[str]:
         """The equivalent command line after ``workbench``."""
@@ -88,7 +88,11 @@ def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:
     asked = _Asked(data, where)
     totals = asked.totals()
     if isinstance(request, EventsRequest):
-        rows, layout, rule = asked.events(totals[0]), _EVENT_LAYOUT, f"every event name in scope; times in {data.timezone}"
+        rows, layout, rule = (
+            asked.events(totals[0]),
+            _EVENT_LAYOUT,
+            f"every event name in scope; times in {data.timezone}",
+        )
     elif request.name is not None:
         rows, layout = asked.values(request.name, totals[0], scope.top), _VALUE_LAYOUT
         rule = (
@@ -96,7 +100,11 @@ def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:
             f"events without one (none); times in {data.timezone}"
         )
     else:
-        rows, layout, rule = asked.properties(totals[0]), _PROPERTY_LAYOUT, "every property of the events in scope; `workbench properties NAME` lists the values of one"
+        rows, layout, rule = (
+            asked.properties(totals[0]),
+            _PROPERTY_LAYOUT,
+            "every property of the events in scope; `workbench properties NAME` lists the values of one",
+        )
     return Result(
         report="events" if isinstance(request, EventsRequest) else "properties",
         request=request,
@@ -230,10 +238,11 @@ class _Asked:
             "), ranked AS (\n"
             "  SELECT value, row_number() OVER (ORDER BY count(*) DESC, value) AS place\n"
             "  FROM valued WHERE value IS NOT NULL GROUP BY value\n)\n"
-            f"SELECT least(coalesce(place, {top + 2}), {top + 1} + CAST(place IS NULL AS INTEGER)) AS place,\n"
-            f"  min(CASE WHEN place <= {top} THEN valued.value END), count(*), count(DISTINCT person), min(ts), max(ts)\n"
+            f"SELECT CASE WHEN place <= {top} THEN place WHEN place > {top} THEN {top + 1} ELSE {top + 2} END AS row,\n"
+            f"  min(CASE WHEN place <= {top} THEN valued.value END),\n"
+            "  count(*), count(DISTINCT person), min(ts), max(ts)\n"
             "FROM valued LEFT JOIN ranked ON ranked.value = valued.value\n"
-            "GROUP BY 1\nORDER BY 1"
+            "GROUP BY row\nORDER BY row"
         )
         return [
             {

@@ -18,7 +18,7 @@ from queries.expression import compile_condition, compile_value
 from queries.funnel_table import LAYOUT, VALUE_COLUMN, FunnelTable
 from queries.kernels import funnel as kernel
 from queries.kernels.ordering import Events, Packing
-from queries.question import Columns, Data, Note, QuestionError, Result, Scope
+from queries.question import EVERYTHING, Columns, Data, Note, QuestionError, Result, Scope
 from queries.quoting import quote_literal
 from queries.steps import Step, parse_step
 from queries.suggest import hint
@@ -68,7 +68,7 @@ class FunnelRequest:
     steps: tuple[Step, ...]
     window: int | None = 7 * DAY
     """Milliseconds from step 1, inclusive; None for no limit."""
-    scope: Scope = Scope()
+    scope: Scope = EVERYTHING
     step_window: tuple[str, ...] = ()
     order: str = "ordered"
     entry: str = "any"
@@ -155,7 +155,10 @@ def answer(request: FunnelRequest, data: Data) -> Result:
     if plan.breakdown is not None:
         data.progress(None, "values of the breakdown")
         data.remember("breakdown_values", plan.breakdown)
-        values = [str(row[0]) for row in data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")]
+        values = [
+            str(row[0])
+            for row in data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")
+        ]
     data.progress(None, "events of the funnel")
     folded, seen = _fold(plan, data, len(values))
     data.progress(None, "counting")
@@ -270,9 +273,7 @@ def _scope_counts(plan: _Plan, data: Data) -> tuple[int, int]:
     if not limits:
         survey = data.survey()
         return survey.rows, survey.people
-    found = data.fetch(
-        "SELECT count(*), count(DISTINCT person) FROM events WHERE " + " AND ".join(limits)
-    )
+    found = data.fetch("SELECT count(*), count(DISTINCT person) FROM events WHERE " + " AND ".join(limits))
     return int(str(found[0][0])), int(str(found[0][1]))
 
 
@@ -314,9 +315,7 @@ def _fold(plan: _Plan, data: Data, values: int) -> tuple[kernel.Folded, int]:
     return kernel.merge(parts, rule.steps), seen
 
 
-def _fold_packed(
-    plan: _Plan, data: Data, rule: kernel.Rule, values: int
-) -> tuple[kernel.Folded, int] | None:
+def _fold_packed(plan: _Plan, data: Data, rule: kernel.Rule, values: int) -> tuple[kernel.Folded, int] | None:
     """The fold over events packed as they come; None where the export's order counts or they do not fit."""
     survey = data.survey()
     if _share_events(plan.request.steps) or survey.first is None or survey.last is None:

@@ -161,7 +161,9 @@ class FunnelTable:
                 )
             )
         if 0 < len(self._folded.level) < statistics.SMALL:
-            text = f"only {len(self._folded.level)} entered: rates of fewer than {statistics.SMALL} say little"
+            text = (
+                f"only {len(self._folded.level)} entered: rates of fewer than {statistics.SMALL} say little"
+            )
             notes.append(Note("small-sample", text, count=len(self._folded.level)))
         return notes
 
@@ -195,8 +197,12 @@ class FunnelTable:
                 return group
         names = [group.value or (OTHER if group.is_other else NONE) for group in rows]
         if not names:
-            raise QuestionError(f"@{value} names a breakdown's row, and there is no breakdown", "add --by PROPERTY")
-        raise QuestionError(f"the breakdown has no row {value!r}", hint(value, names) or f"rows: {', '.join(names)}")
+            raise QuestionError(
+                f"@{value} names a breakdown's row, and there is no breakdown", "add --by PROPERTY"
+            )
+        raise QuestionError(
+            f"the breakdown has no row {value!r}", hint(value, names) or f"rows: {', '.join(names)}"
+        )
 
     def cells(self) -> Sequence[str]:
         """The cells that have people behind them, as ``--users`` takes them."""

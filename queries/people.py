@@ -96,6 +96,7 @@ def joined_on(ids: Sequence[str], left: str, right: str) -> str:
         for name in ids
     )
 
+
 NAMELESS_SQL = "SELECT count(*) FROM linked_ids WHERE id IS NULL"
 """Combinations of raw ids that name nobody."""
 

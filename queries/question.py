@@ -168,6 +168,9 @@ class Survey:
     sources: tuple[str, ...]
 
 
+EVERYTHING = Scope()
+"""All events, all people: the scope of a question that names none."""
+
 Columns = Mapping[str, NDArray[np.generic]]
 """One batch: equally long numpy arrays by column name."""
 

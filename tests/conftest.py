@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended and what it wrote."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        assert self.code == 0, self.err
-        answer: dict[str, Any] = json.loads(self.out)
-        return answer
-
-    @property
-    def users(self) -> list[str]:
-        assert self.code == 0, self.err
-        return [json.loads(line)["user"] for line in self.out.splitlines()]
-
-
-Command = Callable[..., Ran]
+from tests.driver import ROOT, Command, Ran
 
 
 @pytest.fixture
@@ -71,7 +45,9 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Command:
 def csv(tmp_path: Path) -> Callable[[Sequence[Sequence[object]]], Path]:
     """Writes events (time, event, user, more…) to a CSV file of our own shape."""
 
-    def write(rows: Sequence[Sequence[object]], header: str = "ts,event,user_id", name: str = "e.csv") -> Path:
+    def write(
+        rows: Sequence[Sequence[object]], header: str = "ts,event,user_id", name: str = "e.csv"
+    ) -> Path:
         path = tmp_path / "data" / name
         path.parent.mkdir(exist_ok=True)
         lines = [",".join("" if value is None else str(value) for value in row) for row in rows]

@@ -6,16 +6,17 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Command
 from jsonschema import Draft202012Validator
 
 from queries.funnel import FunnelRequest, request
 from queries.question import QuestionError, Scope
+from tests.driver import Command
 from tests.oracles.funnel import Event, Options, funnel
 
 START = 1_772_300_000_000
@@ -105,7 +106,7 @@ def test_every_sum_adds_up_with_other_and_none(workbench: Command, tmp_path: Pat
     for key in ("users", "dropped", "open"):
         for row in total:
             assert row[key] == sum(part[key] for part in parts if part["step"] == row["step"])
-    for row, after in zip(total, total[1:], strict=False):
+    for row, after in pairwise(total):
         assert row["users"] == row["dropped"] + row["open"] + after["users"]
     assert (total[-1]["dropped"], total[-1]["open"]) == (0, 0)
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import Command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from queries.question import Scope
+from tests.driver import Command
 from workbench.dataset import opened
 from workbench.runner import Task
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Command
+
+from tests.driver import Command
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -58,7 +59,8 @@ def basket_pairs(within_days: int | None) -> list[int]:
     """Households with a basket, and with two baskets close enough, straight from the lines."""
     con = duckdb.connect()
     con.execute(
-        "CREATE TABLE b AS SELECT household_id h, basket_id b, min(transaction_timestamp) t FROM read_parquet(?) GROUP BY ALL",
+        "CREATE TABLE b AS SELECT household_id h, basket_id b, min(transaction_timestamp) t "
+        "FROM read_parquet(?) GROUP BY ALL",
         [str(DATA / "completejourney" / "transactions.parquet")],
     )
     limit = "" if within_days is None else f"AND y.t <= x.t + INTERVAL {within_days} DAY"

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -130,7 +131,9 @@ def _fault(error: Exception) -> WorkbenchError:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as log:
-            log.writelines([f"workbench {__version__}\n", *traceback.format_tb(error.__traceback__), message, "\n"])
+            log.writelines(
+                [f"workbench {__version__}\n", *traceback.format_tb(error.__traceback__), message, "\n"]
+            )
     except OSError:
         return WorkbenchError(message, "please report it")
     return WorkbenchError(message, f"please report it with {file}; it holds no data")
@@ -138,5 +141,5 @@ def _fault(error: Exception) -> WorkbenchError:
 
 def _asks_json(arguments: list[str]) -> bool:
     """Whether the command line asks for JSON: read from the text, since options may not have parsed."""
-    pairs = zip(arguments, arguments[1:], strict=False)
+    pairs = pairwise(arguments)
     return "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairs

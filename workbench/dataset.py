@@ -24,9 +24,9 @@ from workbench.engine import Engine
 from workbench.errors import NoData, UsageError
 from workbench.limits import Limits, limits
 from workbench.runner import Task
+from workbench.sources.reading import snapshot
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SourceFiles
-from workbench.sources.reading import snapshot
 from workbench.workspace import Workspace, find, from_paths, load
 
 LATE_MS = 3_600_000
@@ -122,7 +122,7 @@ class Dataset:
         columns = [name for name in self._column_names() if name not in ("place", "source_index")]
         if rule == "event_id":
             if "event_id" not in columns:
-                raise UsageError("[dedup] rule = \"event_id\": no source maps event_id", "map it, or use \"row\"")
+                raise UsageError('[dedup] rule = "event_id": no source maps event_id', 'map it, or use "row"')
             columns = ["event_id"]
         alike = ", ".join(quote_identifier(name) for name in columns)
         keep = "event_id IS NULL OR " if rule == "event_id" else ""
@@ -155,7 +155,9 @@ class Dataset:
         as_of = None if self.scope.as_of is None else ranges.parse_moment(self.scope.as_of, self._zone)
         before = high if as_of is None else min(high, as_of + 1)
         known = self._relation.certain
-        if known is not None and (known.first < low or known.last >= before or self.workspace.dedup != "none"):
+        if known is not None and (
+            known.first < low or known.last >= before or self.workspace.dedup != "none"
+        ):
             known = None
         valid = None if known is not None else f"ts >= {low} AND ts < {before} AND event <> ''"
         self.progress(None, "reading all events once: people, newest event")
@@ -170,7 +172,9 @@ class Dataset:
         if known is None:
             with_time = self._numbers(f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
         # Only where some ids are junk does it take a join to leave their events out.
-        rows, first, last = self._numbers("SELECT count(*), min(ts), max(ts) FROM events") if nameless[0] else with_time
+        rows, first, last = (
+            self._numbers("SELECT count(*), min(ts), max(ts) FROM events") if nameless[0] else with_time
+        )
         notes = [
             *self._file_notes(),
             *self._relation.notes,
@@ -203,7 +207,9 @@ class Dataset:
         # The one place the wall clock is read: times after tomorrow are faults of a clock, not events.
         return low, int(time.time() * 1000) + DAY_MS
 
-    def _set_aside(self, low: int, high: int, with_time: int, kept: int, *, all_valid: bool) -> Iterator[Note]:
+    def _set_aside(
+        self, low: int, high: int, with_time: int, kept: int, *, all_valid: bool
+    ) -> Iterator[Note]:
         """Rows that are no valid events, by reason; each row under the first that holds."""
         counts = {"without-id": with_time - kept}
         if not all_valid and self._numbers("SELECT count(*) FROM source_events")[0] != with_time:
@@ -259,7 +265,9 @@ class Dataset:
             rejected = sum(file.rejected for file in source.files)
             if rejected:
                 examples = [
-                    f"{file.listed.path.name} {example}" for file in source.files for example in file.rejected_examples
+                    f"{file.listed.path.name} {example}"
+                    for file in source.files
+                    for example in file.rejected_examples
                 ]
                 text = f"{rejected:,} lines of {source.name} could not be read: {'; '.join(examples[:3])}"
                 yield Note("lines-rejected", text, "warning", rejected, sets_aside=True)
@@ -300,7 +308,9 @@ class Dataset:
 
     def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Keeps a query's answer as a table for later SQL of the same question."""
-        self._engine.execute(f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task)
+        self._engine.execute(
+            f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task
+        )
 
     def progress(self, fraction: float | None, what: str) -> None:
         """Says how far the question is; raises when it was cancelled or ran out of time."""
@@ -362,7 +372,11 @@ class Dataset:
             "rows_selected": self._rows_read,
             "threads": self._limits.threads,
             "memory_bytes": self._limits.memory_bytes,
-            "versions": {"workbench": __version__, "semantics": SEMANTICS_VERSION, "duckdb": duckdb.__version__},
+            "versions": {
+                "workbench": __version__,
+                "semantics": SEMANTICS_VERSION,
+                "duckdb": duckdb.__version__,
+            },
         }
 
 
@@ -393,7 +407,7 @@ class PeopleRows(Sequence[Row]):
 _ASIDE = {
     "without-time": "{count:,} rows without a time set aside",
     "unreadable-time": "{count:,} rows whose time cannot be read set aside",
-    "impossible-time": "{count:,} rows with a time before the year 2000 or after tomorrow (or outside [valid]) set aside",
+    "impossible-time": "{count:,} rows set aside: their time is before 2000 or after tomorrow (or outside [valid])",
     "without-event": "{count:,} rows without an event name set aside",
     "without-id": "{count:,} events without an id of anybody set aside: they count for no person",
 }

@@ -56,8 +56,15 @@ def data_options(function: F) -> F:
     return _stacked(
         function,
         [
-            click.option("--data", multiple=True, metavar="PATH", help="Files, folder or glob to read instead of the workspace; repeatable."),
-            click.option("--mapping", metavar="FILE", help="A workbench.toml whose mapping the --data files take."),
+            click.option(
+                "--data",
+                multiple=True,
+                metavar="PATH",
+                help="Files, folder or glob to read instead of the workspace; repeatable.",
+            ),
+            click.option(
+                "--mapping", metavar="FILE", help="A workbench.toml whose mapping the --data files take."
+            ),
         ],
     )
 
@@ -69,14 +76,41 @@ def scope_options(function: F) -> F:
             function,
             [
                 click.option("--from", "since", metavar="TIME", help="From this date or time on."),
-                click.option("--to", "until", metavar="TIME", help="Before this time; a bare date takes in the day."),
-                click.option("--last", metavar="SPAN", help="7d, 2w: calendar days up to as-of's day; 6h, 30m: rolling."),
-                click.option("--as-of", metavar="TIME", help="Take this as now; default the newest valid event."),
-                click.option("--tz", metavar="ZONE", help="Time zone of days and printed times; default the workspace's, else UTC."),
-                click.option("--where", metavar="EXPR", help="Only events for which this SQL expression is true."),
+                click.option(
+                    "--to", "until", metavar="TIME", help="Before this time; a bare date takes in the day."
+                ),
+                click.option(
+                    "--last",
+                    metavar="SPAN",
+                    help="7d, 2w: calendar days up to as-of's day; 6h, 30m: rolling.",
+                ),
+                click.option(
+                    "--as-of", metavar="TIME", help="Take this as now; default the newest valid event."
+                ),
+                click.option(
+                    "--tz",
+                    metavar="ZONE",
+                    help="Time zone of days and printed times; default the workspace's, else UTC.",
+                ),
+                click.option(
+                    "--where", metavar="EXPR", help="Only events for which this SQL expression is true."
+                ),
                 click.option("--by", metavar="PROPERTY", help="Break down by this property."),
-                click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Rows of the breakdown; the rest is Other."),
-                click.option("--unit", default="user", show_default=True, metavar="UNIT", help="What is counted: user (people) or raw (ids as they are)."),
+                click.option(
+                    "--top",
+                    type=click.IntRange(min=1),
+                    default=10,
+                    show_default=True,
+                    metavar="N",
+                    help="Rows of the breakdown; the rest is Other.",
+                ),
+                click.option(
+                    "--unit",
+                    default="user",
+                    show_default=True,
+                    metavar="UNIT",
+                    help="What is counted: user (people) or raw (ids as they are).",
+                ),
                 *(
                     click.option(name, metavar="…", hidden=True, expose_value=False, callback=_refuse)
                     for name in NOT_YET
@@ -105,8 +139,19 @@ def engine_options(function: F) -> F:
     return _stacked(
         function,
         [
-            click.option("--memory", metavar="SIZE", envvar="WORKBENCH_MEMORY", help="Memory the engine may use, like 2GB."),
-            click.option("--threads", type=click.IntRange(min=1), metavar="N", envvar="WORKBENCH_THREADS", help="Threads it may use."),
+            click.option(
+                "--memory",
+                metavar="SIZE",
+                envvar="WORKBENCH_MEMORY",
+                help="Memory the engine may use, like 2GB.",
+            ),
+            click.option(
+                "--threads",
+                type=click.IntRange(min=1),
+                metavar="N",
+                envvar="WORKBENCH_THREADS",
+                help="Threads it may use.",
+            ),
             click.option("--timeout", metavar="SPAN", help="Give up after this long, like 30s; exit 4."),
         ],
     )
@@ -118,16 +163,46 @@ def output_options(function: F) -> F:
         _stacked(
             function,
             [
-                click.option("--format", type=click.Choice(FORMATS), default=None, help="Default: table; for --users jsonl. Also --json, --csv …"),
+                click.option(
+                    "--format",
+                    type=click.Choice(FORMATS),
+                    default=None,
+                    help="Default: table; for --users jsonl. Also --json, --csv …",
+                ),
                 *(
-                    click.option(f"--{name}", name, is_flag=True, hidden=True, expose_value=False, callback=_short_format)
+                    click.option(
+                        f"--{name}",
+                        name,
+                        is_flag=True,
+                        hidden=True,
+                        expose_value=False,
+                        callback=_short_format,
+                    )
                     for name in FORMATS
                 ),
-                click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write here, whole or not at all."),
+                click.option(
+                    "--output",
+                    type=click.Path(path_type=Path, dir_okay=False),
+                    metavar="FILE",
+                    help="Write here, whole or not at all.",
+                ),
                 click.option("--force", is_flag=True, help="Replace FILE where it exists."),
-                click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows; how many there are is said."),
-                click.option("--csv-safe", is_flag=True, help="Prefix cells a spreadsheet would run as a formula with '."),
-                click.option("--fail-if", metavar="EXPR", help="Exit 5 when true for a row, like 'rate_from_first < 0.2'."),
+                click.option(
+                    "--limit",
+                    type=click.IntRange(min=0),
+                    metavar="N",
+                    help="At most N rows; how many there are is said.",
+                ),
+                click.option(
+                    "--csv-safe",
+                    is_flag=True,
+                    help="Prefix cells a spreadsheet would run as a formula with '.",
+                ),
+                click.option(
+                    "--fail-if",
+                    metavar="EXPR",
+                    help="Exit 5 when true for a row, like 'rate_from_first < 0.2'.",
+                ),
                 click.option("--require-data", is_flag=True, help="No rows: exit 3."),
                 click.option("--strict", is_flag=True, help="Anything set aside: exit 3."),
                 click.option("--stats", is_flag=True, help="One JSON line on stderr: time, rows, versions."),

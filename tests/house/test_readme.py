@@ -35,7 +35,9 @@ def test_every_linked_page_is_there() -> None:
 
 
 def test_the_project_names_nothing_of_the_workplace() -> None:
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     word = "sha" + "red/"
     for name in files:
         path = ROOT / name

@@ -15,7 +15,9 @@ from queries.kernels.ordering import Events, Packing
 from queries.ranges import parse_duration
 from tests.oracles.funnel import Event, Options, random_users, user_answer
 
-CASES = tomllib.loads((Path(__file__).parents[2] / "fixtures" / "funnel_cases.toml").read_text("utf-8"))["case"]
+CASES = tomllib.loads((Path(__file__).parents[2] / "fixtures" / "funnel_cases.toml").read_text("utf-8"))[
+    "case"
+]
 PEOPLE = int(os.environ.get("WORKBENCH_ORACLE_PEOPLE", "6000"))
 """Random people compared; raise it for a soak."""
 
@@ -41,9 +43,7 @@ def duration(value: float | str) -> int:
     return int(value * 60_000) if isinstance(value, int | float) else parse_duration(value) or 0
 
 
-DEFAULT_CASES = [
-    (case, expect) for case in CASES for expect in case["expect"] if not expect.get("options")
-]
+DEFAULT_CASES = [(case, expect) for case in CASES for expect in case["expect"] if not expect.get("options")]
 
 
 @pytest.mark.parametrize(("case", "expect"), DEFAULT_CASES, ids=[case["id"] for case, _ in DEFAULT_CASES])
@@ -107,11 +107,16 @@ def test_kernel_equals_brute_force_whatever_blocks_threads_and_order(seed: int) 
         options = random_options(rng)
         people = list(random_users(rng, options, users=max(PEOPLE // 120, 1)))
         everything = [
-            event for person in people for event in person if options.as_of is None or event.ts <= options.as_of
+            event
+            for person in people
+            for event in person
+            if options.as_of is None or event.ts <= options.as_of
         ]
         rng.shuffle(everything)
         rule = Rule(options.steps, options.window, options.as_of or 0, options.range_start, options.range_end)
-        folded = fold(as_arrays(everything), rule, threads=rng.choice((1, 2)), block_events=rng.choice((1, 7, 1 << 17)))
+        folded = fold(
+            as_arrays(everything), rule, threads=rng.choice((1, 2)), block_events=rng.choice((1, 7, 1 << 17))
+        )
         check(folded, people, options)
 
 
@@ -138,8 +143,12 @@ def test_packed_events_fold_to_the_same(seed: int) -> None:
             continue
         packing = Packing.fitting(20, int(events.ts.min()), int(events.ts.max()), options.steps, len(VALUES))
         assert packing is not None
-        packed = packing.pack(events.person, events.ts, np.log2(events.steps).astype(np.int64) + 1, events.value)
-        again = fold_packed(packed, packing, rule, threads=rng.choice((1, 2)), block_events=rng.choice((1, 7, 500)))
+        packed = packing.pack(
+            events.person, events.ts, np.log2(events.steps).astype(np.int64) + 1, events.value
+        )
+        again = fold_packed(
+            packed, packing, rule, threads=rng.choice((1, 2)), block_events=rng.choice((1, 7, 500))
+        )
         if again is None:
             moments = {}
             for event in one_step:

@@ -16,7 +16,7 @@ from workbench.errors import Changed, ConditionMet, NoData, UsageError, Workbenc
 from workbench.options import OutputOptions, seconds
 
 if TYPE_CHECKING:
-    from queries.question import Request, Result, Scope
+    from queries.question import Request, Result
     from workbench.dataset import Dataset
 
 COMPLETION_SECONDS = 5.0
@@ -106,7 +106,9 @@ def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: 
         note=diagnostics.note,
     )
     if options.require_data and not result.totals.get("users"):
-        raise NoData("--require-data: nobody in the answer", "without --require-data an empty answer is exit 0")
+        raise NoData(
+            "--require-data: nobody in the answer", "without --require-data an empty answer is exit 0"
+        )
     if options.fail_if is not None:
         from workbench.failif import met
 
@@ -130,7 +132,9 @@ def complete_event(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return _completed(ctx, names, incomplete)
 
 
-def complete_property(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_property(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Property names of the data at hand, with their kinds."""
 
     def names(dataset: Dataset) -> list[CompletionItem]:

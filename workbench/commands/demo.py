@@ -12,9 +12,25 @@ from workbench.options import seconds
 
 
 @click.command("demo")
-@click.argument("folder", default="workbench-demo", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]")
-@click.option("--events", type=click.IntRange(min=5_000, max=100_000_000), default=200_000, show_default=True, metavar="N", help="About how many events; up to 100 million.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=7, show_default=True, metavar="N", help="Another seed, another shop.")
+@click.argument(
+    "folder", default="workbench-demo", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]"
+)
+@click.option(
+    "--events",
+    type=click.IntRange(min=5_000, max=100_000_000),
+    default=200_000,
+    show_default=True,
+    metavar="N",
+    help="About how many events; up to 100 million.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=2**32 - 1),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="Another seed, another shop.",
+)
 @click.option("--no-open", is_flag=True, help="Only write it.")
 @click.option("--timeout", metavar="SPAN", help="Give up after this long, like 5m; exit 4.")
 def command(folder: Path, events: int, seed: int, no_open: bool, timeout: str | None, **values: Any) -> None:

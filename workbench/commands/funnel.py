@@ -19,8 +19,15 @@ from workbench.options import output_of, output_options, scope_of, scope_options
     shell_complete=complete_event,
     help='"EVENT[|EVENT…][: EXPR]"; once for each step, in order.',
 )
-@click.option("--window", default="7d", show_default=True, metavar="SPAN", help="From step 1, inclusive; or none.")
-@click.option("--users", "cell", metavar="CELL", help="The people of a cell: reached:K, dropped:K, open:K, converted, with @VALUE.")
+@click.option(
+    "--window", default="7d", show_default=True, metavar="SPAN", help="From step 1, inclusive; or none."
+)
+@click.option(
+    "--users",
+    "cell",
+    metavar="CELL",
+    help="The people of a cell: reached:K, dropped:K, open:K, converted, with @VALUE.",
+)
 @click.option("--step-window", multiple=True, metavar="I=SPAN", hidden=True)
 @click.option("--order", default="ordered", type=click.Choice(["ordered", "strict", "any"]), hidden=True)
 @click.option("--entry", default="any", type=click.Choice(["any", "first", "every"]), hidden=True)

@@ -30,9 +30,7 @@ def command(paths: tuple[str, ...], force: bool, dry_run: bool) -> None:
     target = Path(FILE_NAME)
     if not dry_run:
         output.check_destination(target, force=force)
-    proposal: Proposal = runner.run(
-        lambda task: propose(paths, task=task), on_progress=diagnostics.progress
-    )
+    proposal: Proposal = runner.run(lambda task: propose(paths, task=task), on_progress=diagnostics.progress)
     diagnostics.end_progress()
     if dry_run:
         output.write_text(proposal.toml_text)
