@@ -7,9 +7,11 @@ questions, and is closed; nothing of it outlives the listing it was made from.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from types import MappingProxyType
+from typing import TypeVar, overload
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,12 +23,13 @@ from queries.question import Column, Columns, Note, QuestionError, Result, Row, 
 from queries.quoting import quote_identifier
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
-from workbench.errors import NoData, UsageError
+from workbench.errors import Changed, Damaged, EngineDied, NoData, UsageError
 from workbench.limits import Limits, limits
 from workbench.runner import Task
+from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
 from workbench.sources.relation import relation
-from workbench.sources.snapshot import SourceFiles
+from workbench.sources.snapshot import SetAside, SourceFiles
 from workbench.workspace import Workspace, find, from_paths, load
 
 LATE_MS = 3_600_000
@@ -39,10 +42,51 @@ _BYTES_A_SELECTED_EVENT = 160
 """What an event costs in a fold at its worst: its columns, their sorted copies and the kernel's buffers."""
 
 
-def opened(scope: Scope, task: Task, *, memory: str | None = None, threads: int | None = None) -> Dataset:
+T = TypeVar("T")
+
+
+def asked(
+    scope: Scope,
+    task: Task,
+    question: Callable[[Dataset], T],
+    *,
+    memory: str | None = None,
+    threads: int | None = None,
+) -> tuple[Dataset, T]:
+    """Opens a scope's dataset and asks it a question; answer and dataset belong together.
+
+    Where files changed meanwhile it is asked once more over a new listing, and where a file proves damaged
+    only when its values are read, once more without that file.
+    """
+    damaged: dict[Path, str] = {}
+    changed = False
+    while True:
+        dataset = opened(scope, task, memory=memory, threads=threads, damaged=damaged)
+        try:
+            return dataset, question(dataset)
+        except Changed:
+            if changed:
+                raise
+            changed = True
+        except (Damaged, EngineDied):
+            found = dataset.find_damaged()
+            if not found:
+                raise
+            damaged |= found
+
+
+def opened(
+    scope: Scope,
+    task: Task,
+    *,
+    memory: str | None = None,
+    threads: int | None = None,
+    damaged: Mapping[Path, str] = MappingProxyType({}),
+) -> Dataset:
     """The dataset of a scope: ``--data``, else the workspace of this folder or its parents.
 
-    Raises :class:`NoData` with what to do when there is neither.
+    ``damaged`` files, with their reasons, are set aside. Raises :class:`NoData` with what to do when there is
+    neither.
     """
     if scope.data:
         workspace = from_paths(scope.data, scope.mapping)
@@ -55,13 +99,20 @@ def opened(scope: Scope, task: Task, *, memory: str | None = None, threads: int 
                 "or try `workbench demo shop`",
             )
         workspace = load(file)
-    return Dataset(workspace, scope, task, limits(memory, threads))
+    return Dataset(workspace, scope, task, limits(memory, threads), damaged)
 
 
 class Dataset:
     """Everything a scope's questions read, listed once and surveyed once."""
 
-    def __init__(self, workspace: Workspace, scope: Scope, task: Task, limits: Limits) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        scope: Scope,
+        task: Task,
+        limits: Limits,
+        damaged: Mapping[Path, str] = MappingProxyType({}),
+    ) -> None:
         if scope.unit not in _UNITS:
             raise QuestionError(
                 f"--unit {scope.unit} is not in this version yet", f"it has: {', '.join(_UNITS)}"
@@ -73,7 +124,7 @@ class Dataset:
         self._started = time.monotonic()
         self._timings: dict[str, float] = {}
         self._zone = ranges.zone(scope.tz or workspace.timezone)
-        self._sources = self._list()
+        self._sources = tuple(_without(files, damaged) for files in self._list())
         self._engine = self._new_engine()
         self._relation = relation(workspace, self._sources, self.fetch)
         self._schema = Schema(
@@ -108,6 +159,17 @@ class Dataset:
             )
             for source in self.workspace.sources
         )
+
+    def find_damaged(self) -> dict[Path, str]:
+        """Reads every file to its end: those that cannot be, with the reason."""
+        found: dict[Path, str] = {}
+        for source in self._sources:
+            for file in source.files:
+                self.progress(None, f"looking for damage in {file.listed.path.name}")
+                reason = verify(file)
+                if reason is not None:
+                    found[file.parquet] = reason
+        return found
 
     def _new_engine(self) -> Engine:
         folders = {folder for source in self._sources for folder in source.folders}
@@ -411,6 +473,17 @@ _ASIDE = {
     "without-event": "{count:,} rows without an event name set aside",
     "without-id": "{count:,} events without an id of anybody set aside: they count for no person",
 }
+
+
+def _without(files: SourceFiles, damaged: Mapping[Path, str]) -> SourceFiles:
+    """A source without the files that proved damaged; they are set aside with their reasons."""
+    aside = [
+        SetAside(file.listed.relative, damaged[file.parquet])
+        for file in files.files
+        if file.parquet in damaged
+    ]
+    kept = tuple(file for file in files.files if file.parquet not in damaged)
+    return replace(files, files=kept, set_aside=(*files.set_aside, *aside))
 
 
 def _moment(text: str, zone: ZoneInfo) -> int:

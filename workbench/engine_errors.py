@@ -10,7 +10,16 @@ from pathlib import Path
 
 import duckdb
 
-from workbench.errors import Cancelled, Changed, NoData, QueryFailed, TimedOut, WorkbenchError
+from workbench.errors import (
+    Cancelled,
+    Changed,
+    Damaged,
+    EngineDied,
+    NoData,
+    QueryFailed,
+    TimedOut,
+    WorkbenchError,
+)
 from workbench.limits import SPILL_VARIABLE
 from workbench.one_line import one_line
 from workbench.runner import Task
@@ -100,7 +109,7 @@ _RULES = tuple(
         (
             _FILE,
             "too small to be a Parquet|No magic bytes found|Footer length error",
-            NoData,
+            Damaged,
             "{path} is incomplete (still being written?) or not Parquet",
             _DAMAGED_HINT,
         ),
@@ -116,12 +125,12 @@ _RULES = tuple(
             _FILE,
             "Snappy|[Dd]ecompress|Invalid string encoding|ZSTD|GZIP|Failed to read|Malformed Parquet|"
             "Corrupt database|Input/output error",
-            NoData,
+            Damaged,
             "{path} is damaged: {line}",
             _DAMAGED_HINT,
         ),
         # Damage that only Parquet's own layers notice comes without a kind, its words about bytes.
-        (("",), "", NoData, "{path} is damaged: {line}", _DAMAGED_HINT),
+        (("",), "", Damaged, "{path} is damaged: {line}", _DAMAGED_HINT),
     )
 )
 _QUOTED_PATH = re.compile(
@@ -145,11 +154,11 @@ def translate(exc: Exception, files: Sequence[Path] = (), task: Task | None = No
         return QueryFailed("the question needs more memory than there is", _MEMORY_HINT)
     if isinstance(exc, UnicodeDecodeError):
         # The text of DuckDB's own error quotes bytes of the file.
-        return NoData(f"{path} is damaged: it holds bytes that are no text", _DAMAGED_HINT)
+        return Damaged(f"{path} is damaged: it holds bytes that are no text", _DAMAGED_HINT)
     kind, text = kind_of(exc), str(exc)
     if kind in ("INTERNAL", "FATAL"):
         message = one_line(f"the engine failed inside on {path}: {_first_line(text)}")
-        return QueryFailed(message, "run it again; if it fails again, leave that file out")
+        return EngineDied(message, "run it again; if it fails again, leave that file out")
     for rule in _RULES:
         if kind in rule.kinds and re.search(rule.words, text):
             message = rule.message.format(

@@ -36,6 +36,14 @@ class NoData(WorkbenchError):
     code = "no-data"
 
 
+class Damaged(NoData):
+    """A data file turned out to be damaged while it was read; without it there may still be an answer."""
+
+
+class EngineDied(QueryFailed):
+    """The engine failed inside, on some file, and was closed."""
+
+
 class TimedOut(WorkbenchError):
     """``--timeout`` ran out."""
 

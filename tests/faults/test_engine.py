@@ -21,7 +21,7 @@ import pytest
 from workbench import limits as limits_module
 from workbench.engine import Engine
 from workbench.engine_errors import translate
-from workbench.errors import Cancelled, Changed, NoData, QueryFailed, TimedOut, UsageError, WorkbenchError
+from workbench.errors import Cancelled, Changed, Damaged, EngineDied, NoData, QueryFailed, TimedOut, UsageError, WorkbenchError
 from workbench.limits import Limits, default_limits, limits, spill_folder
 from workbench.runner import Task
 
@@ -527,11 +527,11 @@ def test_a_value_in_an_error_does_not_pass_for_its_words(engine: Engine) -> None
             duckdb.InvalidInputException(
                 "Invalid Input Error: Invalid string encoding found in Parquet file"
             ),
-            NoData,
+            Damaged,
             "damaged",
         ),
-        (duckdb.Error("TProtocolException: Invalid data"), NoData, "a data file is damaged"),
-        (duckdb.Error("Corrupt database file: computed checksum 1 does not match"), NoData, "damaged"),
+        (duckdb.Error("TProtocolException: Invalid data"), Damaged, "a data file is damaged"),
+        (duckdb.Error("Corrupt database file: computed checksum 1 does not match"), Damaged, "damaged"),
         (
             duckdb.ConnectionException("Connection Error: Can't open with a different configuration"),
             QueryFailed,
@@ -551,10 +551,10 @@ def test_a_value_in_an_error_does_not_pass_for_its_words(engine: Engine) -> None
         (RuntimeError("Query interrupted"), Cancelled, "cancelled"),
         (RuntimeError("std::bad_cast"), QueryFailed, "std::bad_cast"),
         (MemoryError(), QueryFailed, "more memory than there is"),
-        (duckdb.InternalException("INTERNAL Error: cast\n\nStack Trace:\n0x1"), QueryFailed, "failed inside"),
+        (duckdb.InternalException("INTERNAL Error: cast\n\nStack Trace:\n0x1"), EngineDied, "failed inside"),
         (
             duckdb.FatalException("FATAL Error: Failed: database has been invalidated"),
-            QueryFailed,
+            EngineDied,
             "failed inside",
         ),
         (OSError(28, "No space left on device", "/o/x.part"), QueryFailed, "the disk is full: /o/x.part"),
@@ -571,7 +571,7 @@ def test_the_error_map(error: Exception, kind: type[WorkbenchError], words: str)
 def test_fault_009_an_error_text_that_is_no_text(tmp_path: Path) -> None:
     error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     translated = translate(error, [tmp_path / "x.parquet"])
-    assert type(translated) is NoData
+    assert type(translated) is Damaged
     assert str(tmp_path / "x.parquet") in translated.message
 
 

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from queries import QUESTIONS
 from workbench import diagnostics, output, runner
-from workbench.errors import Changed, ConditionMet, NoData, UsageError, WorkbenchError
+from workbench.errors import ConditionMet, NoData, UsageError, WorkbenchError
 from workbench.options import OutputOptions, seconds
 
 if TYPE_CHECKING:
@@ -40,11 +40,15 @@ def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
     timeout = seconds(options.timeout)
 
     def answer(task: runner.Task) -> tuple[Dataset, Result | str]:
-        try:
-            return _answer(request, options, cell, task)
-        except Changed:
-            # Whatever changed may have settled: one more try, over a new listing.
-            return _answer(request, options, cell, task)
+        from workbench.dataset import asked
+
+        return asked(
+            request.scope,
+            task,
+            lambda dataset: _answer(request, options, cell, dataset),
+            memory=options.memory,
+            threads=options.threads,
+        )
 
     dataset, answered = runner.run(answer, timeout_seconds=timeout, on_progress=diagnostics.progress)
     diagnostics.end_progress()
@@ -78,17 +82,12 @@ def _check(options: OutputOptions, cell: str | None) -> None:
         output.check_destination(options.output, force=options.force)
 
 
-def _answer(
-    request: Request, options: OutputOptions, cell: str | None, task: runner.Task
-) -> tuple[Dataset, Result | str]:
-    from workbench.dataset import opened
-
+def _answer(request: Request, options: OutputOptions, cell: str | None, dataset: Dataset) -> Result | str:
     module: Any = importlib.import_module(QUESTIONS[request.arguments()[0]].module)
-    dataset = opened(request.scope, task, memory=options.memory, threads=options.threads)
     if options.sql:
-        return dataset, dataset.script(module.statements(request, dataset))
+        return dataset.script(module.statements(request, dataset))
     answered: Result = module.answer(request, dataset)
-    return dataset, answered if cell is None else dataset.people_of(answered, cell)
+    return answered if cell is None else dataset.people_of(answered, cell)
 
 
 def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: Sequence[Path]) -> None:

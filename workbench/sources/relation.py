@@ -104,9 +104,10 @@ def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sampl
     by_name = {source.name: source for source in workspace.sources}
     pairs = [(index, by_name[files.name], files) for index, files in enumerate(sources)]
     if not any(files.files for files in sources):
+        aside = [f"{one.path}: {one.reason}" for f in sources for one in f.set_aside]
         raise NoData(
             f"no readable data in {listed([files.name for files in sources])}",
-            "the files set aside and why are named above" if any(f.set_aside for f in sources) else None,
+            f"set aside: {listed(aside)}" if aside else None,
         )
     known: list[tuple[int, Source, NumberedFile, TablePlan]] = []
     ordinal = 0
