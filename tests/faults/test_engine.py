@@ -21,7 +21,17 @@ import pytest
 from workbench import limits as limits_module
 from workbench.engine import Engine
 from workbench.engine_errors import translate
-from workbench.errors import Cancelled, Changed, Damaged, EngineDied, NoData, QueryFailed, TimedOut, UsageError, WorkbenchError
+from workbench.errors import (
+    Cancelled,
+    Changed,
+    Damaged,
+    EngineDied,
+    NoData,
+    QueryFailed,
+    TimedOut,
+    UsageError,
+    WorkbenchError,
+)
 from workbench.limits import Limits, default_limits, limits, spill_folder
 from workbench.runner import Task
 
