@@ -433,5 +433,6 @@ def _rule(request: FunnelRequest) -> str:
     unit = {"user": "people", "raw": "raw ids"}.get(request.scope.unit, request.scope.unit)
     return (
         f"{unit}; steps in order, other events between allowed; {window}; any step 1 in range may start; "
-        "equal times count as in order"
+        "equal times count as in order. Columns: people, % of step 1 and of the step before with 95 % intervals, "
+        "dropped and still open here, median time from the step before"
     )

@@ -19,19 +19,20 @@ NONE = "(none)"
 OTHER = "(other)"
 """How a cell's ``@VALUE`` names people without a value, and those of the values past the top."""
 
-VALUE_COLUMN = Shown("breakdown", "value", words=(("is_total", "all"), ("is_other", OTHER)), null=NONE)
+VALUE_COLUMN = Shown(
+    "breakdown", "value", names=True, words=(("is_total", "all"), ("is_other", OTHER)), null=NONE
+)
 LAYOUT = (
-    Shown("step", "#", "integer"),
-    Shown("event", "step"),
+    Shown("step", "#", "integer", names=True),
+    Shown("event", "step", names=True),
     Shown("users", "n", "integer"),
-    Shown("rate_from_first", "of step 1", "rate"),
+    Shown("rate_from_first", "% of 1", "percent"),
     Shown("ci_from_first_low", "95 %", "interval", high="ci_from_first_high"),
-    Shown("rate_from_previous", "of step before", "rate"),
+    Shown("rate_from_previous", "% prev", "percent"),
     Shown("ci_from_previous_low", "95 %", "interval", high="ci_from_previous_high"),
-    Shown("dropped", "dropped here", "integer"),
+    Shown("dropped", "dropped", "integer"),
     Shown("open", "open", "integer"),
-    Shown("seconds_from_previous_median", "median from step before", "seconds"),
-    Shown("seconds_from_entry_median", "median from step 1", "seconds"),
+    Shown("seconds_from_previous_median", "median", "seconds"),
 )
 
 HISTOGRAM_BINS = 20

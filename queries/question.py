@@ -227,13 +227,18 @@ class Shown:
 
     key: str
     heading: str
-    kind: Literal["text", "integer", "rate", "interval", "seconds", "time", "number", "boolean"] = "text"
+    kind: Literal[
+        "text", "integer", "rate", "percent", "interval", "seconds", "time", "number", "boolean"
+    ] = "text"
+    """``rate`` and ``percent`` are fractions; a percent's heading says the sign, its cells do not."""
     high: str | None = None
     """For an interval: the key of its upper end."""
     words: tuple[tuple[str, str], ...] = ()
     """Keys and words: the first key that is true in a row puts its word in the value's place."""
     null: str | None = None
     """The word for a missing value, where it is more than not known."""
+    names: bool = False
+    """True for the columns that name a row: a face too narrow for all columns repeats them."""
 
 
 @dataclass(frozen=True, slots=True)

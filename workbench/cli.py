@@ -111,10 +111,25 @@ def main() -> NoReturn:
     except errors.WorkbenchError as error:
         diagnostics.error(error, as_json=as_json)
         code = error.exit_code
+    except (MemoryError, ImportError) as error:
+        # A limit on the process's memory shows as either, whichever asks for more first.
+        diagnostics.error(_not_loaded(error), as_json=as_json)
+        code = 1
     except Exception as error:  # noqa: BLE001 - the outermost boundary: a fault of ours ends in one line too
         diagnostics.error(_fault(error), as_json=as_json)
         code = 1
     runner.finish(code)
+
+
+def _not_loaded(error: MemoryError | ImportError) -> WorkbenchError:
+    from workbench.errors import WorkbenchError
+
+    if isinstance(error, MemoryError):
+        return WorkbenchError("there is not enough memory", "see whether `ulimit -v` limits it")
+    return WorkbenchError(
+        f"a part of the program cannot be loaded: {error}",
+        "install it anew, or see whether `ulimit -v` or `ulimit -n` limits it",
+    )
 
 
 def _fault(error: Exception) -> WorkbenchError:

@@ -241,6 +241,7 @@ class Dataset:
             *self._file_notes(),
             *self._relation.notes,
             *self._set_aside(low, high, with_time[0] or 0, rows or 0, all_valid=known is not None),
+            *self._duplicates(),
             *self._lost(),
             *self._late(valid or "TRUE"),
         ]
@@ -287,6 +288,16 @@ class Dataset:
         for code, count in counts.items():
             if count:
                 yield Note(code, _ASIDE[code].format(count=count), "warning", count, sets_aside=True)
+
+    def _duplicates(self) -> Iterator[Note]:
+        """How many rows the workspace's rule for duplicates left out: asked for, so no fault of the data."""
+        if self.workspace.dedup == "none":
+            return
+        rows = self._numbers(f"SELECT count(*) FROM (\n{self._relation.sql}\n)")[0] or 0
+        twice = rows - (self._numbers("SELECT count(*) FROM source_events")[0] or 0)
+        if twice:
+            text = f'{twice:,} duplicates left out: [dedup] rule = "{self.workspace.dedup}"'
+            yield Note("duplicates", text, count=twice)
 
     def _lost(self) -> Iterator[Note]:
         """Values that could not be read as what their column is; they count as missing."""

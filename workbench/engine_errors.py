@@ -86,6 +86,13 @@ _RULES = tuple(
         ),
         (
             ("IO",),
+            "Too many open files",
+            QueryFailed,
+            "more files are open at once than the system allows: {path}",
+            "raise the limit, as with `ulimit -n 1024`, or give --threads 1",
+        ),
+        (
+            ("IO",),
             "No files found that match",
             NoData,
             "no data files at {path}",

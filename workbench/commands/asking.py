@@ -94,6 +94,16 @@ def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: 
     aside = [note for note in result.notes if note.sets_aside]
     if options.strict and aside:
         raise NoData(f"--strict: {aside[0].text}", "without --strict it is left out and counted")
+    if options.require_data and not result.totals.get("users"):
+        raise NoData(
+            "--require-data: nobody in the answer", "without --require-data an empty answer is exit 0"
+        )
+    row = None
+    if options.fail_if is not None:
+        from workbench.failif import met
+
+        # Before the answer is written: an expression that does not fit is an error without output.
+        row = met(options.fail_if, result.rows, result.totals)
     output.write(
         result,
         format=options.format or ("table" if cell is None else "jsonl"),
@@ -104,17 +114,9 @@ def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: 
         protected=folders,
         note=diagnostics.note,
     )
-    if options.require_data and not result.totals.get("users"):
-        raise NoData(
-            "--require-data: nobody in the answer", "without --require-data an empty answer is exit 0"
-        )
-    if options.fail_if is not None:
-        from workbench.failif import met
-
-        row = met(options.fail_if, result.rows, result.totals)
-        if row is not None:
-            shown = ", ".join(f"{key} {value}" for key, value in list(row.items())[:3])
-            raise ConditionMet(f"--fail-if {options.fail_if} is true for {shown or 'the totals'}")
+    if row is not None:
+        shown = ", ".join(f"{key} {value}" for key, value in list(row.items())[:3])
+        raise ConditionMet(f"--fail-if {options.fail_if} is true for {shown or 'the totals'}")
 
 
 # --- completion -------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from workbench.values import Plain, plain
 if TYPE_CHECKING:
     from queries.question import Shown
 
-LISTED = 28
-"""Cells of one value in a list of examples; documents carry it whole."""
+LIST, LISTED = 60, 28
+"""Cells of a list of examples, and of one value in it; documents carry them whole."""
 
-_RIGHT = frozenset({"integer", "rate", "interval", "seconds", "number"})
+_RIGHT = frozenset({"integer", "rate", "percent", "interval", "seconds", "number"})
 
 
 def align(shown: Shown) -> Align:
@@ -38,11 +38,13 @@ def cell(row: Mapping[str, object], shown: Shown) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return clean(", ".join(clip(clean(item), LISTED) for item in value))
+        return clip(", ".join(clip(clean(item), LISTED) for item in value), LIST)
     if shown.kind == "time" and isinstance(value, str):
         return clean(value[:19].replace("T", " "))
     if shown.kind == "text" or not isinstance(value, int | float):
         return clean(value)
+    if shown.kind == "percent":
+        return _percent(value)
     if shown.kind == "rate":
         return f"{_percent(value)} %"
     if shown.kind == "seconds":

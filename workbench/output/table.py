@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from workbench.output.cells import align, cell
@@ -14,8 +15,11 @@ from workbench.text import NULL, Align, clean, pad, width
 if TYPE_CHECKING:
     from queries.question import Result, Row, Shown
 
-GAP = "  "
+GAP = 2
+"""Cells between columns; one where that spares a fold."""
 NO_ROWS = "(no rows)"
+PROSE = 120
+"""Cells a line of prose has where the paper has no edge."""
 
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)")
 
@@ -36,6 +40,7 @@ class _Column:
     cells: Sequence[str]
     align: Align
     kind: str
+    names: bool = False
 
     @property
     def width(self) -> int:
@@ -51,18 +56,26 @@ def table(result: Result, rows: Iterable[Row], paper: Paper) -> Iterator[str]:
     fit = _fitting(paper.encoding)
     rows = list(rows)
     columns = [
-        _Column(fit(clean(shown.heading)), [fit(cell(row, shown)) for row in rows], align(shown), shown.kind)
+        _Column(
+            fit(clean(shown.heading)),
+            [fit(cell(row, shown)) for row in rows],
+            align(shown),
+            shown.kind,
+            shown.names,
+        )
         for shown in layout_of(result)
     ]
-    for number, block in enumerate(_blocks(columns, paper.columns) if columns else []):
+    gap, blocks = _blocks(columns, paper.columns) if columns else (GAP, [])
+    for number, block in enumerate(blocks):
         if number:
             yield "\n"
-        yield from _block(block, len(rows), paper.bold)
+        yield from _block(block, len(rows), paper.bold, gap)
     if not rows:
         yield NO_ROWS + "\n"
     if result.rule:
         yield "\n"
-        yield from (fit(clean(line)) + "\n" for line in result.rule.split("\n"))
+        for line in result.rule.split("\n"):
+            yield from (fit(part) + "\n" for part in wrap(clean(line), paper.columns or PROSE))
 
 
 def markdown(result: Result, rows: Iterable[Row], encoding: str) -> Iterator[str]:
@@ -102,7 +115,7 @@ def _numeric(key: str, rows: Sequence[Row]) -> bool:
     )
 
 
-def _block(columns: Sequence[_Column], rows: int, bold: bool) -> Iterator[str]:
+def _block(columns: Sequence[_Column], rows: int, bold: bool, gap: int) -> Iterator[str]:
     widths = [column.width for column in columns]
 
     def line(cells: Iterable[str]) -> str:
@@ -110,7 +123,7 @@ def _block(columns: Sequence[_Column], rows: int, bold: bool) -> Iterator[str]:
             pad(text, cells_wide, column.align)
             for text, cells_wide, column in zip(cells, widths, columns, strict=True)
         )
-        return GAP.join(padded).rstrip(" ")
+        return (" " * gap).join(padded).rstrip(" ")
 
     header = line(column.heading for column in columns)
     yield f"\x1b[1m{header}\x1b[0m\n" if bold else f"{header}\n"
@@ -118,23 +131,34 @@ def _block(columns: Sequence[_Column], rows: int, bold: bool) -> Iterator[str]:
         yield line(column.cells[number] for column in columns) + "\n"
 
 
-def _blocks(columns: Sequence[_Column], available: int | None) -> list[list[_Column]]:
-    def wide(some: Sequence[_Column]) -> int:
-        return sum(column.width for column in some) + len(GAP) * (len(some) - 1)
-
-    if available is None or wide(columns) <= available:
-        return [list(columns)]
-    # A number and what it numbers (step 1, "product_view") name a row together.
-    numbered = len(columns) > 2 and columns[0].kind != "text" and columns[1].kind == "text"
-    names = list(columns[: 2 if numbered else 1])
-    while names and wide(names) > available // 2:
+def _blocks(columns: Sequence[_Column], available: int | None) -> tuple[int, list[list[_Column]]]:
+    """How many cells lie between columns, and which columns stand side by side."""
+    if available is None or _wide(columns, GAP) <= available:
+        return GAP, [list(columns)]
+    if _wide(columns, 1) <= available:
+        return 1, [list(columns)]
+    names = _naming(columns)
+    while names and _wide(names, 1) > available // 2:
         names.pop()
     blocks: list[list[_Column]] = [names.copy()]
     for column in columns[len(names) :]:
-        if wide([*blocks[-1], column]) > available and len(blocks[-1]) > len(names):
+        if _wide([*blocks[-1], column], 1) > available and len(blocks[-1]) > len(names):
             blocks.append(names.copy())
         blocks[-1].append(column)
-    return blocks
+    return (GAP if all(_wide(block, GAP) <= available for block in blocks) else 1), blocks
+
+
+def _wide(columns: Sequence[_Column], gap: int) -> int:
+    return sum(column.width for column in columns) + gap * (len(columns) - 1)
+
+
+def _naming(columns: Sequence[_Column]) -> list[_Column]:
+    """The columns that name a row, as marked; else the first, or a number and what it numbers."""
+    marked = [column for column in columns if column.names]
+    if marked:
+        return marked
+    numbered = len(columns) > 2 and columns[0].kind != "text" and columns[1].kind == "text"
+    return list(columns[: 2 if numbered else 1])
 
 
 def _fitting(encoding: str) -> Callable[[str], str]:

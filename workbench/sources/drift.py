@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from queries.question import ColumnKind, Note
 from workbench.sources.duck_types import is_nothing, kind_of_type
-from workbench.sources.mapping import listed
+from workbench.sources.mapping import listed, usable
 from workbench.sources.snapshot import DataFile
 
 Seen = tuple[str, DataFile]
@@ -34,6 +34,17 @@ def notes(source: str, seen: Sequence[Seen]) -> Iterator[Note]:
             yield from _presence(source, folded, name, names, columns)
             yield from _types(source, name, names, [one.get(folded) for one in columns])
     yield from _overridden(source, files)
+    yield from _unusable(source, files)
+
+
+def _unusable(source: str, files: Sequence[Seen]) -> Iterator[Note]:
+    names = dict.fromkeys(name for _, file in files for name, _ in file.columns if not usable(name))
+    if names:
+        text = (
+            f"{source}: column {listed([name or '(empty)' for name in names])} is left out: a name is of "
+            "1 to 128 printable characters"
+        )
+        yield Note("column-left-out", text, "warning", len(names))
 
 
 def _presence(

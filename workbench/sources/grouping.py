@@ -268,7 +268,8 @@ def _whole(sample: Sample, group: Group, column: Typed) -> bool:
 
 def _offset(build: Build, column: Typed, zone: str) -> int | None:
     """The one offset of a zone over this century, where it has but one and somebody may look."""
-    if build.sample is None or zone in times.UTC_NAMES or not column.type.startswith("TIMESTAMP"):
+    naive = column.type.startswith("TIMESTAMP") and "TIME ZONE" not in column.type
+    if build.sample is None or zone in times.UTC_NAMES or not naive:
         return None
     if zone not in build.offsets:
         ((low, high),) = build.sample(times.one_offset_sql(zone))

@@ -99,7 +99,7 @@ def map_file(
     names = [name for name, _ in file.columns]
     if trouble := _unreadable(names):
         return trouble
-    columns = {name: Typed(f"{alias}.{quote(name)}", type_) for name, type_ in file.columns if _sane(name)}
+    columns = {name: Typed(f"{alias}.{quote(name)}", type_) for name, type_ in file.columns if usable(name)}
     columns |= {name: one for name, one in virtual.items() if duck_types.match(name, columns) is None}
     takes = dict(plan.map)
     if plan.event is not None:
@@ -175,7 +175,8 @@ def _unreadable(names: Sequence[str]) -> NotRead | None:
     return None
 
 
-def _sane(name: str) -> bool:
+def usable(name: str) -> bool:
+    """Whether a column of this name can be asked for: not empty, at most 128 characters, all printable."""
     return bool(name) and len(name) <= 128 and name.isprintable()
 
 

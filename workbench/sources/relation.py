@@ -236,6 +236,9 @@ def _property(column: Typed | None, kind: ColumnKind, group: Group, build: Build
         return json_text(column)
     if kind == "text":
         return text(column)
+    if column.type in ("DOUBLE", "FLOAT"):
+        # NaN is greater than everything to DuckDB, and -0.0 another value than 0.0: neither is meant.
+        return f"CASE WHEN isfinite({column.sql}) THEN CAST({column.sql} AS DOUBLE) + 0.0::DOUBLE END"
     return column.sql if column.type == _SQL_TYPES[kind] else f"CAST({column.sql} AS {_SQL_TYPES[kind]})"
 
 

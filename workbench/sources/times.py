@@ -190,7 +190,7 @@ def one_offset_sql(zone: str) -> str:
     moved = f"epoch_us(timezone({literal(zone)}, t)) - epoch_us(t)"
     return (
         f"SELECT min({moved}), max({moved}) "
-        "FROM range(TIMESTAMP '2000-01-01', TIMESTAMP '2100-01-01', INTERVAL 6 HOUR) AS hours(t)"
+        "FROM range(TIMESTAMP '2000-01-01', TIMESTAMP '2100-01-01', INTERVAL 1 DAY) AS days(t)"
     )
 
 
