@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from queries import ranges
-from queries.expression import compile_condition, compile_value
-from queries.question import EVERYTHING, Column, Data, Result, Row, Scope, Shown
+from queries.expression import compile_value
+from queries.question import EVERYTHING, Column, Data, QuestionError, Result, Row, Scope, Shown
+from queries.quoting import quote_identifier
+from queries.scope import Within, meta, out_of_range, shown_value
 
 EXAMPLES = 5
 
@@ -40,15 +42,28 @@ _VALUE_LAYOUT = (
 )
 
 
+def _no_cells(report: str, cell: str) -> QuestionError:
+    return QuestionError(f"--users {cell}: {report} has no cells with people")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsRequest:
     """Every event name in scope."""
 
     scope: Scope = EVERYTHING
 
+    @property
+    def report(self) -> str:
+        """The question's name in the registry."""
+        return "events"
+
+    def check_cell(self, cell: str) -> None:
+        """A catalogue has no cells with people."""
+        raise _no_cells(self.report, cell)
+
     def arguments(self) -> list[str]:
         """The equivalent command line after ``workbench``."""
-        return ["events", *self.scope.arguments()]
+        return [self.report, *self.scope.arguments()]
 
     def to_dict(self) -> dict[str, object]:
         """Everything that defines the question, as JSON carries it."""
@@ -62,9 +77,20 @@ class PropertiesRequest:
     name: str | None = None
     scope: Scope = EVERYTHING
 
+    @property
+    def report(self) -> str:
+        """The question's name in the registry."""
+        return "properties"
+
+    def check_cell(self, cell: str) -> None:
+        """A catalogue has no cells with people."""
+        raise _no_cells(self.report, cell)
+
     def arguments(self) -> list[str]:
         """The equivalent command line after ``workbench``."""
-        return ["properties", *([] if self.name is None else [self.name]), *self.scope.arguments()]
+        # A name may begin with a dash: it stands behind everything that could be an option.
+        name = [] if self.name is None else ["--", self.name] if self.name.startswith("-") else [self.name]
+        return [self.report, *self.scope.arguments(), *name]
 
     def to_dict(self) -> dict[str, object]:
         """Everything that defines the question, as JSON carries it."""
@@ -73,53 +99,28 @@ class PropertiesRequest:
 
 def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:
     """Counts names, properties or the values of one property; exact, over everything in scope."""
-    scope = request.scope
-    zone = ranges.zone(data.timezone)
-    survey = data.survey()
-    within = ranges.resolve(scope.since, scope.until, scope.last, survey.as_of, zone)
-    limits = []
-    if within.start is not None:
-        limits.append(f"ts >= {within.start}")
-    if within.end is not None:
-        limits.append(f"ts < {within.end}")
-    if scope.where is not None:
-        limits.append(f"({compile_condition(scope.where, data.schema, timezone=data.timezone).sql})")
-    where = "WHERE " + " AND ".join(limits) if limits else ""
-    asked = _Asked(data, where)
-    totals = asked.totals()
+    within = Within.of(request.scope, data)
+    counts = within.counts(data)
+    asked = _Asked(data, within)
     if isinstance(request, EventsRequest):
-        rows, layout, rule = (
-            asked.events(totals[0]),
-            _EVENT_LAYOUT,
-            f"every event name in scope; times in {data.timezone}",
-        )
+        rows, layout = asked.events(counts[0]), _EVENT_LAYOUT
+        rule = f"every event name in scope; times in {data.timezone}"
     elif request.name is not None:
-        rows, layout = asked.values(request.name, totals[0], scope.top), _VALUE_LAYOUT
+        rows, layout = asked.values(request.name, counts[0], request.scope.top), _VALUE_LAYOUT
         rule = (
             f"values of {request.name} in scope, the most frequent; --top says how many, the rest is (other), "
             f"events without one (none); times in {data.timezone}"
         )
     else:
-        rows, layout, rule = (
-            asked.properties(totals[0]),
-            _PROPERTY_LAYOUT,
-            "every property of the events in scope; `workbench properties NAME` lists the values of one",
-        )
+        rows, layout = asked.properties(counts[0]), _PROPERTY_LAYOUT
+        rule = "every property of the events in scope; `workbench properties NAME` lists the values of one"
     return Result(
-        report="events" if isinstance(request, EventsRequest) else "properties",
+        report=request.report,
         request=request,
         rows=rows,
-        totals={"events": totals[0], "users": totals[1]},
-        notes=survey.notes,
-        meta={
-            "as_of": None if survey.as_of is None else ranges.iso(survey.as_of, zone),
-            "timezone": data.timezone,
-            "from": None if within.start is None else ranges.iso(within.start, zone),
-            "to": None if within.end is None else ranges.iso(within.end, zone),
-            "rows_in_scope": totals[0],
-            "users": totals[1],
-            "source": list(survey.sources),
-        },
+        totals={"events": counts[0], "users": counts[1]},
+        notes=(*data.survey().notes, *out_of_range(data, within, counts)),
+        meta=meta(data, within, counts),
         layout=layout,
         rule=rule,
         sql=tuple(asked.statements),
@@ -134,9 +135,10 @@ def statements(request: EventsRequest | PropertiesRequest, data: Data) -> tuple[
 class _Asked:
     """The statements of one question, kept as they are asked."""
 
-    def __init__(self, data: Data, where: str) -> None:
+    def __init__(self, data: Data, within: Within) -> None:
         self._data = data
-        self._where = where
+        conditions = within.conditions()
+        self._where = "WHERE " + " AND ".join(conditions) if conditions else ""
         self._zone = ranges.zone(data.timezone)
         self.statements: list[str] = []
 
@@ -146,14 +148,6 @@ class _Asked:
 
     def _time(self, ms: object) -> str | None:
         return ranges.iso(ms, self._zone) if isinstance(ms, int) else None
-
-    def totals(self) -> tuple[int, int]:
-        """Events and people in scope."""
-        if not self._where:
-            survey = self._data.survey()
-            return survey.rows, survey.people
-        found = self._fetch(f"SELECT count(*), count(DISTINCT person) FROM events {self._where}")[0]
-        return _int(found[0]), _int(found[1])
 
     def events(self, total: int) -> list[Row]:
         """One row an event name, the most frequent first."""
@@ -198,9 +192,7 @@ class _Asked:
             "SELECT CAST(value AS VARCHAR) AS example, count(*) AS events\n"
             f"FROM filled WHERE value IS NOT NULL\nGROUP BY value ORDER BY events DESC, example LIMIT {EXAMPLES}"
         )
-        examples = [str(row[0]) for row in found]
-        if column.kind == "time":
-            examples = [ranges.iso(int(example), self._zone) for example in examples]
+        examples = [shown_value(row[0], column.name, self._data) for row in found]
         return self._row(column, total, counts, examples)
 
     def _row(self, column: Column, total: int, counts: Sequence[object], examples: Sequence[str]) -> Row:
@@ -221,12 +213,17 @@ class _Asked:
     def _keys(self, column: Column, total: int) -> list[Row]:
         name = compile_value(column.name, self._data.schema).sql
         found = self._fetch(
-            f"WITH keys AS (\n  SELECT unnest(json_keys({name})) AS key, person, ts FROM events {self._where}\n)\n"
-            "SELECT key, count(*), NULL, count(DISTINCT person), min(ts), max(ts)\n"
-            "FROM keys GROUP BY key ORDER BY count(*) DESC, key"
+            f"WITH keys AS (\n  SELECT unnest(json_keys({name})) AS key, {name} AS held, person, ts "
+            f"FROM events {self._where}\n), filled AS (\n"
+            "  SELECT key, person, ts,\n"
+            "    json_extract_string(held, '$.\"' || replace(key, '\"', '\\\"') || '\"') AS value FROM keys\n)\n"
+            "SELECT key, count(value), count(DISTINCT value), count(DISTINCT CASE WHEN value IS NOT NULL "
+            "THEN person END), min(CASE WHEN value IS NOT NULL THEN ts END), "
+            "max(CASE WHEN value IS NOT NULL THEN ts END)\n"
+            "FROM filled GROUP BY key ORDER BY count(value) DESC, key"
         )
         return [
-            self._row(Column(f"{column.name}.{key}", "json", canonical=False), total, counts, [])
+            self._row(Column(_path(column.name, str(key)), "json", canonical=False), total, counts, [])
             for key, *counts in found
         ]
 
@@ -247,7 +244,7 @@ class _Asked:
         return [
             {
                 "property": name,
-                "value": shown,
+                "value": None if shown is None else shown_value(shown, name, self._data),
                 "is_other": place == top + 1,
                 "events": _int(count),
                 "share": _int(count) / total if total else None,
@@ -257,6 +254,12 @@ class _Asked:
             }
             for place, shown, count, users, first, last in found
         ]
+
+
+def _path(column: str, key: str) -> str:
+    """A key of a JSON property as conditions name it."""
+    plain = key.isascii() and key.isidentifier()
+    return f"{column}.{key}" if plain else f"{column}.{quote_identifier(key)}"
 
 
 def _role_names(roles: object) -> dict[str, str]:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from queries import ranges
 from queries.expression import compile_condition, compile_value
-from queries.funnel_table import LAYOUT, VALUE_COLUMN, FunnelTable
+from queries.funnel_table import LAYOUT, FunnelTable, parse_cell, value_column
 from queries.kernels import funnel as kernel
 from queries.kernels.ordering import Events, Packing
 from queries.question import EVERYTHING, Columns, Data, Note, QuestionError, Result, Scope
 from queries.quoting import quote_literal
+from queries.scope import Within, meta, out_of_range, shown_value
 from queries.steps import Step, parse_step
 from queries.suggest import hint
 
@@ -100,9 +101,18 @@ class FunnelRequest:
                     "it answers: ordered steps, any entry, one window from step 1, ties in order",
                 )
 
+    @property
+    def report(self) -> str:
+        """The question's name in the registry."""
+        return "funnel"
+
+    def check_cell(self, cell: str) -> None:
+        """Raises :class:`QuestionError` for a cell that a funnel of these steps cannot have."""
+        parse_cell(cell, len(self.steps))
+
     def arguments(self) -> list[str]:
         """The equivalent command line after ``workbench``."""
-        out = ["funnel"]
+        out = [self.report]
         for step in self.steps:
             out += ["--step", str(step)]
         if self.window != 7 * DAY:
@@ -135,52 +145,51 @@ def request(steps: Sequence[str], window: str, scope: Scope, **rules: object) ->
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The request against the data at hand: SQL, range in UTC ms, names of the breakdown's values."""
+    """The request against the data at hand."""
 
     request: FunnelRequest
-    range: ranges.Range
+    within: Within
     as_of: int
-    where: str | None
     select: str
     breakdown: str | None
     """The statement that numbers the breakdown's values, if one was asked."""
-    statements: tuple[str, ...]
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The SQL in the order it is asked."""
+        if self.breakdown is None:
+            return (self.select,)
+        return (f"CREATE OR REPLACE TABLE breakdown_values AS\n{self.breakdown}", self.select)
 
 
 def answer(request: FunnelRequest, data: Data) -> Result:
     """Asks the funnel: select the matching events, fold them per person, sum up."""
     survey = data.survey()
-    plan = _plan(request, data, survey.as_of)
-    values: list[str] = []
+    plan = _plan(request, data)
+    values: list[str] | None = None
     if plan.breakdown is not None:
         data.progress(None, "values of the breakdown")
         data.remember("breakdown_values", plan.breakdown)
-        values = [
-            str(row[0])
-            for row in data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")
-        ]
+        found = data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")
+        values = [shown_value(row[0], request.scope.by, data) for row in found]
     data.progress(None, "events of the funnel")
-    folded, seen = _fold(plan, data, len(values))
+    folded, seen = _fold(plan, data, values)
     data.progress(None, "counting")
-    rows_in_scope, people_in_scope = _scope_counts(plan, data)
     table = FunnelTable(tuple(str(step) for step in request.steps), folded, values, request.scope.top)
-    zone = ranges.zone(data.timezone)
+    counts = plan.within.counts(data)
     return Result(
-        report="funnel",
+        report=request.report,
         request=request,
         rows=table.rows(),
         totals=table.totals(),
-        notes=(*survey.notes, *_never_seen(request, data, seen, survey.people), *table.notes()),
-        meta={
-            "as_of": None if survey.as_of is None else ranges.iso(survey.as_of, zone),
-            "timezone": data.timezone,
-            "from": None if plan.range.start is None else ranges.iso(plan.range.start, zone),
-            "to": None if plan.range.end is None else ranges.iso(plan.range.end, zone),
-            "rows_in_scope": rows_in_scope,
-            "users": people_in_scope,
-            "source": list(survey.sources),
-        },
-        layout=LAYOUT if request.scope.by is None else (VALUE_COLUMN, *LAYOUT),
+        notes=(
+            *survey.notes,
+            *out_of_range(data, plan.within, counts),
+            *_never_seen(request, data, seen, survey.people),
+            *table.notes(),
+        ),
+        meta=meta(data, plan.within, counts),
+        layout=LAYOUT if values is None else (value_column(str(request.scope.by)), *LAYOUT),
         rule=_rule(request),
         people=table,
         sql=plan.statements,
@@ -189,27 +198,23 @@ def answer(request: FunnelRequest, data: Data) -> Result:
 
 def statements(request: FunnelRequest, data: Data) -> tuple[str, ...]:
     """The SQL the funnel asks, in order, without asking it."""
-    return _plan(request, data, data.survey().as_of).statements
+    return _plan(request, data).statements
 
 
 # --- select -----------------------------------------------------------------------------------------------
 
 
-def _plan(request: FunnelRequest, data: Data, as_of: int | None) -> _Plan:
-    scope, schema = request.scope, data.schema
-    within = ranges.resolve(scope.since, scope.until, scope.last, as_of, ranges.zone(data.timezone))
-    where = None
-    if scope.where is not None:
-        where = compile_condition(scope.where, schema, timezone=data.timezone).sql
+def _plan(request: FunnelRequest, data: Data) -> _Plan:
+    scope, schema, survey = request.scope, data.schema, data.survey()
+    within = Within.of(scope, data)
     matches = [_matches(step, data) for step in request.steps]
-    limits = _limits(within, request.window, where)
     columns = ["e.person", "e.ts", _steps(request.steps, matches)]
     if scope.by is not None or _share_events(request.steps):
         columns += [TIES[name] for name in schema.order]
     source, breakdown = "events e", None
     if scope.by is not None:
         value = compile_value(scope.by, schema).sql
-        first_step = " AND ".join([f"({matches[0]})", *_limits(within, 0, where)])
+        first_step = " AND ".join([f"({matches[0]})", *within.conditions()])
         breakdown = (
             "SELECT row_number() OVER (ORDER BY breakdown_value) - 1 AS breakdown_code, breakdown_value\n"
             f"FROM (SELECT DISTINCT CAST({value} AS VARCHAR) AS breakdown_value FROM events WHERE {first_step})\n"
@@ -217,18 +222,11 @@ def _plan(request: FunnelRequest, data: Data, as_of: int | None) -> _Plan:
         )
         columns.append("coalesce(b.breakdown_code, -1) AS breakdown_code")
         source = f"events e\nLEFT JOIN breakdown_values b ON b.breakdown_value = CAST({value} AS VARCHAR)"
+    # Later steps may fall a window after the range.
+    limits = within.conditions(after=request.window)
     filters = "\n  AND ".join(["(" + " OR ".join(f"({match})" for match in matches) + ")", *limits])
     select = "SELECT " + ", ".join(columns) + f"\nFROM {source}\nWHERE {filters}"
-    shown = [] if breakdown is None else [f"CREATE TEMP TABLE breakdown_values AS\n{breakdown}"]
-    return _Plan(
-        request=request,
-        range=within,
-        as_of=0 if as_of is None else as_of,
-        where=where,
-        select=select,
-        breakdown=breakdown,
-        statements=(*shown, select),
-    )
+    return _Plan(request, within, 0 if survey.as_of is None else survey.as_of, select, breakdown)
 
 
 def _share_events(steps: Sequence[Step]) -> bool:
@@ -255,32 +253,10 @@ def _steps(steps: Sequence[Step], matches: Sequence[str]) -> str:
     return "\n  + ".join(parts) + " AS steps"
 
 
-def _limits(within: ranges.Range, window: int | None, where: str | None) -> list[str]:
-    """Conditions on time and the scope's filter: later steps may fall a window after the range."""
-    limits: list[str] = []
-    if within.start is not None:
-        limits.append(f"ts >= {within.start}")
-    if within.end is not None and window is not None:
-        limits.append(f"ts < {within.end + window}")
-    if where is not None:
-        limits.append(f"({where})")
-    return limits
-
-
-def _scope_counts(plan: _Plan, data: Data) -> tuple[int, int]:
-    """Events and people inside the range and the filter."""
-    limits = _limits(plan.range, 0, plan.where)
-    if not limits:
-        survey = data.survey()
-        return survey.rows, survey.people
-    found = data.fetch("SELECT count(*), count(DISTINCT person) FROM events WHERE " + " AND ".join(limits))
-    return int(str(found[0][0])), int(str(found[0][1]))
-
-
 # --- fold -------------------------------------------------------------------------------------------------
 
 
-def _fold(plan: _Plan, data: Data, values: int) -> tuple[kernel.Folded, int]:
+def _fold(plan: _Plan, data: Data, values: list[str] | None) -> tuple[kernel.Folded, int]:
     """The fold over all matching events, and the bits of the steps any event matched.
 
     They are taken in any order while they fit the budget; past it they are read ordered by person (the
@@ -290,8 +266,8 @@ def _fold(plan: _Plan, data: Data, values: int) -> tuple[kernel.Folded, int]:
         steps=len(plan.request.steps),
         window=plan.request.window,
         as_of=plan.as_of,
-        entry_from=plan.range.start,
-        entry_to=plan.range.end,
+        entry_from=plan.within.range.start,
+        entry_to=plan.within.range.end,
     )
     packed = _fold_packed(plan, data, rule, values)
     if packed is not None:
@@ -315,13 +291,15 @@ def _fold(plan: _Plan, data: Data, values: int) -> tuple[kernel.Folded, int]:
     return kernel.merge(parts, rule.steps), seen
 
 
-def _fold_packed(plan: _Plan, data: Data, rule: kernel.Rule, values: int) -> tuple[kernel.Folded, int] | None:
+def _fold_packed(
+    plan: _Plan, data: Data, rule: kernel.Rule, values: list[str] | None
+) -> tuple[kernel.Folded, int] | None:
     """The fold over events packed as they come; None where the export's order counts or they do not fit."""
     survey = data.survey()
     if _share_events(plan.request.steps) or survey.first is None or survey.last is None:
         return None
-    broken = None if plan.breakdown is None else values
-    packing = Packing.fitting(survey.people, survey.first, survey.last, rule.steps, broken)
+    codes = None if values is None else len(values)
+    packing = Packing.fitting(survey.people, survey.first, survey.last, rule.steps, codes)
     if packing is None:
         return None
     pieces: list[Ints] = []
@@ -407,19 +385,23 @@ def _together(batches: Sequence[Events]) -> Events:
 
 
 def _never_seen(request: FunnelRequest, data: Data, seen: int, people: int) -> list[Note]:
-    """Names the steps that no event matched, and what they may have been meant to be."""
-    missing = [place for place in range(len(request.steps)) if not seen >> place & 1]
-    if not missing or not people:
+    """Names that no event has, with what they may have been meant to be, and steps that no event matched."""
+    every = [(place, name) for place, step in enumerate(request.steps, 1) for name in step.events]
+    missing = [place for place in range(1, len(request.steps) + 1) if not seen >> (place - 1) & 1]
+    alternatives = any(len(step.events) > 1 for step in request.steps)
+    if not people or not (missing or alternatives):
         return []
     known = [str(row[0]) for row in data.fetch("SELECT DISTINCT event FROM events")]
     notes = []
+    for place, name in every:
+        if name not in known:
+            near = hint(name, known)
+            text = f"no event is named {name!r} (step {place})" + (f"; {near}" if near else "")
+            notes.append(Note("step-never-seen", text, "warning"))
     for place in missing:
-        unknown = [name for name in request.steps[place].events if name not in known]
-        text = f"step {place + 1}, {request.steps[place]}, matches no event in the range"
-        if unknown:
-            near = hint(unknown[0], known)
-            text = f"no event is named {unknown[0]!r} (step {place + 1})" + (f"; {near}" if near else "")
-        notes.append(Note("step-never-seen", text, "warning"))
+        if any(name in known for name in request.steps[place - 1].events):
+            text = f"step {place}, {request.steps[place - 1]}, matches no event in scope"
+            notes.append(Note("step-never-seen", text, "warning"))
     return notes
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from queries import statistics
 from queries.kernels.funnel import Folded
-from queries.question import Cell, Note, QuestionError, Row, Shown
+from queries.question import Note, QuestionError, Row, Shown
 from queries.suggest import hint
 
 Ints = NDArray[np.int64]
@@ -19,9 +19,12 @@ NONE = "(none)"
 OTHER = "(other)"
 """How a cell's ``@VALUE`` names people without a value, and those of the values past the top."""
 
-VALUE_COLUMN = Shown(
-    "breakdown", "value", names=True, words=(("is_total", "all"), ("is_other", OTHER)), null=NONE
-)
+
+def value_column(name: str) -> Shown:
+    """The column of a breakdown by a property."""
+    return Shown("breakdown", name, names=True, words=(("is_total", "(all)"), ("is_other", OTHER)), null=NONE)
+
+
 LAYOUT = (
     Shown("step", "#", "integer", names=True),
     Shown("event", "step", names=True),
@@ -52,27 +55,26 @@ class _Group:
 class FunnelTable:
     """The funnel's rows, totals and notes, and the way back from a cell to its people.
 
-    ``values`` are the breakdown's values in the order of their codes; the ``top`` of them by people at step 1
-    (equal ones by name) get rows, the rest is Other, people without a value are a row of their own.
+    ``values`` are the breakdown's values in the order of their codes, None without a breakdown; the ``top`` of
+    them by people at step 1 (equal ones by name) get rows, the rest is Other, people without a value are a row
+    of their own.
     """
 
-    def __init__(self, steps: Sequence[str], folded: Folded, values: Sequence[str], top: int) -> None:
+    def __init__(self, steps: Sequence[str], folded: Folded, values: Sequence[str] | None, top: int) -> None:
         self._steps = steps
         self._folded = folded
-        self._values = values
-        self._groups = list(self._split(top))
+        self._groups = [_Group(None, np.arange(len(folded.value)), is_total=True)]
+        if values is not None:
+            self._groups += self._split(values, top)
 
-    def _split(self, top: int) -> Iterator[_Group]:
+    def _split(self, values: Sequence[str], top: int) -> Iterator[_Group]:
         code = self._folded.value
-        yield _Group(None, np.arange(len(code)), is_total=True)
-        if not self._values:
-            return
-        sizes = np.bincount(code[code >= 0], minlength=len(self._values))
-        ranked = sorted((-int(size), self._values[place], place) for place, size in enumerate(sizes) if size)
+        sizes = np.bincount(code[code >= 0], minlength=len(values))
+        ranked = sorted((-int(size), values[place], place) for place, size in enumerate(sizes) if size)
         for _, value, place in ranked[:top]:
             yield _Group(value, np.flatnonzero(code == place))
         if len(ranked) > top:
-            rest = np.zeros(len(self._values) + 1, bool)
+            rest = np.zeros(len(values) + 1, bool)
             rest[[place for _, _, place in ranked[top:]]] = True
             yield _Group(None, np.flatnonzero(rest[code]), is_other=True)
         none = np.flatnonzero(code < 0)
@@ -168,41 +170,38 @@ class FunnelTable:
             notes.append(Note("small-sample", text, count=len(self._folded.level)))
         return notes
 
-    def codes(self, cell: Cell) -> Ints:
+    def codes(self, cell: str) -> Ints:
         """The people of a cell, ascending. Raises :class:`QuestionError` for a cell the table lacks."""
         last = len(self._steps)
-        step = last if cell.measure == "converted" else cell.step
-        if step is None or not 1 <= step <= last:
-            raise QuestionError(
-                f"--users {cell.measure}:{cell.step}: the funnel has steps 1 to {last}",
-                "like --users dropped:2 or --users converted",
-            )
-        places = self._group(cell.value).places
+        found = parse_cell(cell, last)
+        places = self._group(found.value).places
         level = self._folded.level[places]
-        chosen = level >= step
-        if cell.measure in ("dropped", "open"):
-            chosen = (level == step) & (self._folded.open[places] == (cell.measure == "open"))
-            if step == last:
-                chosen[:] = False
+        chosen = level >= found.step
+        if found.measure in ("dropped", "open"):
+            is_open = self._folded.open[places]
+            chosen = (level == found.step) & (is_open == (found.measure == "open")) & (found.step < last)
         return np.asarray(self._folded.person[places[chosen]])
 
     def _group(self, value: str | None) -> _Group:
         if value is None:
             return self._groups[0]
         rows = self._groups[1:]
-        for group in rows:
-            if group.value == value:
-                return group
-        for group in rows:
-            if group.value is None and value == (OTHER if group.is_other else NONE):
-                return group
-        names = [group.value or (OTHER if group.is_other else NONE) for group in rows]
+        wanted = value
+        if value in (NONE, OTHER):
+            found = [group for group in rows if group.value is None and group.is_other == (value == OTHER)]
+        else:
+            if len(value) > 1 and value[0] == value[-1] == '"':
+                wanted = value[1:-1]
+            found = [group for group in rows if group.value == wanted]
+        if found:
+            return found[0]
+        names = [_cell_value(group) for group in rows]
         if not names:
             raise QuestionError(
                 f"@{value} names a breakdown's row, and there is no breakdown", "add --by PROPERTY"
             )
         raise QuestionError(
-            f"the breakdown has no row {value!r}", hint(value, names) or f"rows: {', '.join(names)}"
+            f"the breakdown has no row {value!r}", hint(wanted, names) or f"rows: {', '.join(names)}"
         )
 
     def cells(self) -> Sequence[str]:
@@ -239,17 +238,41 @@ def histogram(milliseconds: Ints) -> list[dict[str, int]]:
     ]
 
 
-def parse_cell(text: str) -> Cell:
-    """Reads ``reached:K``, ``dropped:K``, ``open:K`` or ``converted``, each with an optional ``@VALUE``."""
+def _cell_value(group: _Group) -> str:
+    """How ``@VALUE`` names a group; a real value that looks like our own words stands in double quotes."""
+    if group.value is None:
+        return OTHER if group.is_other else NONE
+    return f'"{group.value}"' if group.value in (NONE, OTHER) else group.value
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A place in the funnel's table that has people behind it."""
+
+    measure: str
+    step: int
+    value: str | None
+    """A breakdown's row, when not the total."""
+
+
+def parse_cell(text: str, steps: int) -> Cell:
+    """Reads ``reached:K``, ``dropped:K``, ``open:K`` or ``converted``, each with an optional ``@VALUE``.
+
+    Raises :class:`QuestionError` for anything else, and for a step that is not among the ``steps``.
+    """
     head, mark, value = text.partition("@")
     measure, _, step = head.partition(":")
     chosen = value if mark else None
     if measure == "converted" and not step:
-        return Cell("converted", None, chosen)
-    if measure in ("reached", "dropped", "open") and step.isascii() and step.isdigit():
-        # The membership above narrows the text to the measures a cell can have.
-        return Cell(measure, int(step), chosen)  # type: ignore[arg-type]
-    raise QuestionError(
-        f"--users {text!r} names no cell",
-        "write reached:K, dropped:K, open:K or converted, with @VALUE for a breakdown's row",
-    )
+        return Cell(measure, steps, chosen)
+    if measure not in ("reached", "dropped", "open") or not (step.isascii() and step.isdigit()):
+        raise QuestionError(
+            f"--users {text[:60]!r} names no cell",
+            "write reached:K, dropped:K, open:K or converted, with @VALUE for a breakdown's row",
+        )
+    if len(step) > 3 or not 1 <= int(step) <= steps:
+        raise QuestionError(
+            f"--users {measure}:{step[:20]}: the funnel has steps 1 to {steps}",
+            "like --users dropped:1 or --users converted",
+        )
+    return Cell(measure, int(step), chosen)

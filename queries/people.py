@@ -38,18 +38,17 @@ def raw_ids_sql(ids: Sequence[str], valid: str | None) -> str:
 def cleaned(name: str, junk: Sequence[str]) -> str:
     """SQL for a raw id, NULL where it is junk."""
     column = quote_identifier(name)
+    # What people type around an id: tabs, no-break and ideographic blanks too.
+    bare = f"lower(trim({column}, ' \t\n\r\u00a0\u3000'))"
     words = ", ".join(quote_literal(word) for word in junk)
-    return (
-        f"CASE WHEN lower(trim({column})) IN ({words}) "
-        f"OR replace(replace(trim({column}), '0', ''), '-', '') = '' THEN NULL ELSE {column} END"
-    )
+    return f"CASE WHEN {bare} IN ({words}) OR trim({bare}, '0-.') = '' THEN NULL ELSE {column} END"
 
 
 def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
     """Each combination in ``raw_ids`` with its person's kind and id: the rule of this module.
 
     ``unit`` is ``user`` (the rule) or ``raw`` (the most trusted id on the event, nothing linked). Kind and id
-    are NULL where every id is junk. ``ids`` come in order of trust, ``user_id`` first where it is mapped.
+    are NULL where every id is junk. ``ids`` come in order of trust; ``user_id`` names the person wherever it stands.
     """
     clean = ",\n    ".join(f"{cleaned(name, junk)} AS c{i}" for i, name in enumerate(ids))
     raw = ", ".join(quote_identifier(name) for name in ids)
@@ -57,16 +56,17 @@ def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
     with_parts = [f"clean_ids AS (\n  SELECT {raw},\n    {clean}\n  FROM raw_ids\n)"]
     joins: list[str] = []
     choices: list[tuple[str, str]] = []
-    others = range(len(ids))
-    if unit == "user" and ids[0] == "user_id":
-        choices.append(("'user_id'", "c0"))
-        others = range(1, len(ids))
+    others = list(range(len(ids)))
+    if unit == "user" and "user_id" in ids:
+        user = ids.index("user_id")
+        choices.append(("'user_id'", f"c{user}"))
+        others = [i for i in range(len(ids)) if i != user]
         for i in others:
             with_parts.append(
                 f"owner_{i} AS (  -- ids seen with exactly one user\n"
-                f"  SELECT c{i} AS id, min(c0) AS user_id FROM clean_ids\n"
-                f"  WHERE c0 IS NOT NULL AND c{i} IS NOT NULL\n"
-                f"  GROUP BY c{i} HAVING min(c0) = max(c0)\n)"
+                f"  SELECT c{i} AS id, min(c{user}) AS user_id FROM clean_ids\n"
+                f"  WHERE c{user} IS NOT NULL AND c{i} IS NOT NULL\n"
+                f"  GROUP BY c{i} HAVING min(c{user}) = max(c{user})\n)"
             )
             joins.append(f"LEFT JOIN owner_{i} ON owner_{i}.id = c{i}")
             choices.append(("'user_id'", f"owner_{i}.user_id"))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Scalar = str | int | float | bool | None
 Row = Mapping[str, object]
@@ -113,13 +114,55 @@ class Request(Protocol):
     @property
     def scope(self) -> Scope: ...
 
+    @property
+    def report(self) -> str:
+        """The question's name in the registry."""
+        ...
+
     def arguments(self) -> list[str]:
         """The equivalent command line after ``workbench``, report name first."""
+        ...
+
+    def check_cell(self, cell: str) -> None:
+        """Raises :class:`QuestionError` for what no answer can have as a cell with people."""
         ...
 
     def to_dict(self) -> dict[str, object]:
         """Everything that defines the question, as JSON carries it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleRequest:
+    """The people behind one cell of another question's answer."""
+
+    of: Request
+    cell: str
+
+    def __post_init__(self) -> None:
+        self.of.check_cell(self.cell)
+
+    @property
+    def report(self) -> str:
+        """The question's own: it is asked for the cell."""
+        return self.of.report
+
+    def check_cell(self, cell: str) -> None:
+        """A list of people has no cells."""
+        raise QuestionError(f"--users {cell}: a list of people has no cells")
+
+    @property
+    def scope(self) -> Scope:
+        """The question's own."""
+        return self.of.scope
+
+    def arguments(self) -> list[str]:
+        """The question's command line, with the cell."""
+        return [*self.of.arguments(), "--users", self.cell]
+
+    def to_dict(self) -> dict[str, object]:
+        """What defines the question, with the cell."""
+        return {**self.of.to_dict(), "users": self.cell}
 
 
 ColumnKind = Literal["text", "integer", "number", "boolean", "time", "money", "json"]
@@ -171,7 +214,7 @@ class Survey:
 EVERYTHING = Scope()
 """All events, all people: the scope of a question that names none."""
 
-Columns = Mapping[str, NDArray[np.generic]]
+Columns = Mapping[str, "NDArray[np.generic]"]
 """One batch: equally long numpy arrays by column name."""
 
 
@@ -241,21 +284,14 @@ class Shown:
     """True for the columns that name a row: a face too narrow for all columns repeats them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A place in a result that has people behind it, as ``--users`` names it."""
-
-    measure: Literal["reached", "dropped", "open", "converted"]
-    step: int | None = None
-    value: str | None = None
-    """A breakdown's row, when not the total."""
-
-
 class People(Protocol):
     """The way back from a cell to the people counted in it."""
 
-    def codes(self, cell: Cell) -> NDArray[np.int64]:
-        """Person codes, ascending, distinct."""
+    def codes(self, cell: str) -> NDArray[np.int64]:
+        """Codes of the people of a cell as ``--users`` names it, ascending, distinct.
+
+        Raises :class:`QuestionError` for a cell the result does not have.
+        """
         ...
 
     def cells(self) -> Sequence[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from queries.steps import parse_step
 from workbench.errors import UsageError
-from workbench.sources.canonical import is_canonical
+from workbench.sources.canonical import ITEM_COLUMNS, is_canonical
 from workbench.sources.relation import Relation, relation
 from workbench.sources.shapes import read_shape, recognise, shape_named, shapes
 from workbench.sources.snapshot import DataFile, Listed, SourceFiles
@@ -70,12 +71,18 @@ def opened(con: duckdb.DuckDBPyConnection, files_: list[DataFile]) -> Relation:
 
 
 def test_every_shipped_shape_is_well_made() -> None:
-    assert list(shapes()) == ["opensearch_ubi", "workbench"]
+    assert list(shapes()) == [
+        *("amplitude", "ga4_bigquery", "growingio", "matomo", "mixpanel", "opensearch_ubi", "posthog"),
+        *("rees46", "retailrocket", "segment", "sensors", "snowplow", "workbench"),
+    ]
     shipped = [entry.name for entry in files("workbench.sources").joinpath("shape_files").iterdir()]
     for shape in shapes().values():
         assert f"{shape.name}.toml" in shipped
         assert set(shape.roles) <= set(ROLES)
         assert all(is_canonical(name) for table in shape.tables for name in table.map)
+        assert all(parse_step(step).events for step in shape.roles.values())
+        for items in (items for table in shape.tables for items in table.items):
+            assert set(items.map) <= set(ITEM_COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +267,6 @@ def test_values_decide_where_columns_do_not(tmp_path: Path, con: duckdb.DuckDBPy
     path = tmp_path / "a.parquet"
     file = DataFile(Listed(path, "a.parquet", 1, 0, (0, 0), "parquet"), path, 1, (("Art", "VARCHAR"),))
     build = grouping.Build(from_paths([tmp_path]), lambda sql: con.execute(sql).fetchall())  # type: ignore[arg-type]
-    look = grouping._has_value(build, grouping.NumberedFile(0, file))
+    look = grouping.has_value(build.sample, file)
     assert look is not None
     assert (look("art", ("X", "V")), look("art", ("X",))) == (True, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -25,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("workbench.commands.completion", "Print the completion script of a shell."),
 }
 """Command → module that holds it as ``command``, and its line in the help."""
+
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class LazyGroup(click.Group):
@@ -111,9 +114,14 @@ def main() -> NoReturn:
     except errors.WorkbenchError as error:
         diagnostics.error(error, as_json=as_json)
         code = error.exit_code
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE or error.filename is not None:
+            diagnostics.error(_fault(error), as_json=as_json)
+        # Else help or version, which click writes by itself: the flush at the end fails too, and says so.
+        code = 1
     except (MemoryError, ImportError) as error:
         # A limit on the process's memory shows as either, whichever asks for more first.
-        diagnostics.error(_not_loaded(error), as_json=as_json)
+        diagnostics.error(_no_room(error) or _fault(error), as_json=as_json)
         code = 1
     except Exception as error:  # noqa: BLE001 - the outermost boundary: a fault of ours ends in one line too
         diagnostics.error(_fault(error), as_json=as_json)
@@ -121,14 +129,17 @@ def main() -> NoReturn:
     runner.finish(code)
 
 
-def _not_loaded(error: MemoryError | ImportError) -> WorkbenchError:
+def _no_room(error: MemoryError | ImportError) -> WorkbenchError | None:
+    """What keeps the program's libraries from memory; None for an import that fails by our own fault."""
     from workbench.errors import WorkbenchError
 
     if isinstance(error, MemoryError):
         return WorkbenchError("there is not enough memory", "see whether `ulimit -v` limits it")
+    if not (error.path or "").endswith((".so", ".dylib", ".pyd")):
+        return None
     return WorkbenchError(
-        f"a part of the program cannot be loaded: {error}",
-        "install it anew, or see whether `ulimit -v` or `ulimit -n` limits it",
+        f"a library cannot be loaded: {error}",
+        "see whether `ulimit -v` or `ulimit -n` limits it, or install the program anew",
     )
 
 

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -166,6 +167,9 @@ def translate(exc: Exception, files: Sequence[Path] = (), task: Task | None = No
     if kind in ("INTERNAL", "FATAL"):
         message = one_line(f"the engine failed inside on {path}: {_first_line(text)}")
         return EngineDied(message, "run it again; if it fails again, leave that file out")
+    if "No files found that match" in text and any(escape(str(file)) in text for file in files):
+        # It was listed, so it was there.
+        return Changed(one_line(f"{path} is gone since it was listed"), "run it again")
     for rule in _RULES:
         if kind in rule.kinds and re.search(rule.words, text):
             message = rule.message.format(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ SPILL_VARIABLE = "WORKBENCH_SPILL"
 
 _GIB = 1 << 30
 _LEAST_MEMORY = 64 << 20
+_LEAST_ADDRESS_SPACE = 3 << 29
+"""Under ``ulimit -v`` below this the engine fails for no memory, or crashes the process."""
 _UNITS = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGT", start=1):
     _UNITS |= {_letter: 1000**_power, f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
@@ -43,8 +46,16 @@ def default_limits() -> Limits:
 def limits(memory: str | None, threads: int | None) -> Limits:
     """The default limits with ``--memory`` (``512MB``, ``2GiB``) and ``--threads`` in their place.
 
-    Raises :class:`UsageError` for a size that cannot be read, under 64 MiB, or for less than one thread.
+    Raises :class:`UsageError` for a size that cannot be read, under 64 MiB, or for less than one thread,
+    :class:`QueryFailed` where the process itself is limited to less than the engine starts with.
     """
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if space != resource.RLIM_INFINITY and space < _LEAST_ADDRESS_SPACE:
+        raise QueryFailed(
+            f"this process may address {space >> 20:,} MB of memory; the engine needs "
+            f"{_LEAST_ADDRESS_SPACE >> 20:,} MB",
+            "raise the limit, as with `ulimit -v unlimited`",
+        )
     default = default_limits()
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: at least one thread is needed", "try --threads 2")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from workbench.completing import complete_property
 from workbench.errors import UsageError
 from workbench.output import FORMATS, Format
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-NOT_YET = ("--segment", "--who", "--compare", "--session-gap", "--mask")
+NOT_YET = ("--segment", "--who", "--compare", "--session-gap")
 """Shared options whose rules later versions bring; refused by name until then."""
 
 
@@ -69,54 +70,79 @@ def data_options(function: F) -> F:
     )
 
 
+def once(*names: str, **settings: Any) -> Callable[[F], F]:
+    """An option that may be given once: a second value would silently replace the first."""
+    return click.option(*names, multiple=True, callback=_only, **settings)
+
+
+def _only(ctx: click.Context, parameter: click.Parameter, given: tuple[Any, ...]) -> Any:
+    if len(given) > 1:
+        raise click.UsageError(f"{parameter.opts[0]} is given {len(given)} times", ctx)
+    return given[0] if given else None
+
+
 def scope_options(function: F) -> F:
     """Which events, which time, which people."""
     return data_options(
         _stacked(
             function,
             [
-                click.option("--from", "since", metavar="TIME", help="From this date or time on."),
-                click.option(
+                once("--from", "since", metavar="TIME", help="From this date or time on."),
+                once(
                     "--to", "until", metavar="TIME", help="Before this time; a bare date takes in the day."
                 ),
-                click.option(
-                    "--last",
-                    metavar="SPAN",
-                    help="7d, 2w: calendar days up to as-of's day; 6h, 30m: rolling.",
+                once(
+                    "--last", metavar="SPAN",
+                    help="7d, 2w: calendar days up to as-of's day; 6h, 30m (minutes): rolling.",
                 ),
-                click.option(
+                once(
                     "--as-of", metavar="TIME", help="Take this as now; default the newest valid event."
                 ),
-                click.option(
-                    "--tz",
-                    metavar="ZONE",
+                once(
+                    "--tz", metavar="ZONE",
                     help="Time zone of days and printed times; default the workspace's, else UTC.",
                 ),
                 click.option(
-                    "--where", metavar="EXPR", help="Only events for which this SQL expression is true."
-                ),
-                click.option("--by", metavar="PROPERTY", help="Break down by this property."),
-                click.option(
-                    "--top",
-                    type=click.IntRange(min=1),
-                    default=10,
-                    show_default=True,
-                    metavar="N",
-                    help="Rows of the breakdown; the rest is Other.",
+                    "--where", multiple=True, metavar="EXPR",
+                    help="Only events for which this SQL expression is true; of several all must be.",
                 ),
                 click.option(
-                    "--unit",
-                    default="user",
-                    show_default=True,
-                    metavar="UNIT",
+                    "--unit", default="user", show_default=True, metavar="UNIT",
                     help="What is counted: user (people) or raw (ids as they are).",
                 ),
                 *(
                     click.option(name, metavar="…", hidden=True, expose_value=False, callback=_refuse)
                     for name in NOT_YET
                 ),
+                click.option(
+                    "--mask", is_flag=True, hidden=True, expose_value=False, callback=_refuse
+                ),
             ],
         )
+    )  # fmt: skip
+
+
+def top_option(function: F) -> F:
+    """How many rows a listing by value has."""
+    return click.option(
+        "--top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+        help="Rows by value; the rest is Other.",
+    )(function)  # fmt: skip
+
+
+def breakdown_options(function: F) -> F:
+    """Which property breaks the answer down."""
+    return _stacked(
+        function,
+        [
+            once(
+                "--by",
+                metavar="PROPERTY",
+                shell_complete=complete_property,
+                help="Break down by this property.",
+            ),
+            top_option,
+        ],
     )
 
 
@@ -126,6 +152,11 @@ def scope_of(values: dict[str, Any]) -> Scope:
 
     taken = {name: values.pop(name) for name in Scope.__dataclass_fields__ if name in values}
     taken["data"] = tuple(taken.get("data", ()))
+    if "" in taken["data"]:
+        raise click.UsageError("--data is empty: an unset variable?")
+    conditions = taken.get("where", ())
+    joined = " AND ".join(f"({one})" if len(conditions) > 1 else one for one in conditions)
+    taken["where"] = joined if conditions else None
     return Scope(**taken)
 
 
@@ -180,7 +211,7 @@ def output_options(function: F) -> F:
                     )
                     for name in FORMATS
                 ),
-                click.option(
+                once(
                     "--output",
                     type=click.Path(path_type=Path, dir_okay=False),
                     metavar="FILE",
@@ -198,7 +229,7 @@ def output_options(function: F) -> F:
                     is_flag=True,
                     help="Prefix cells a spreadsheet would run as a formula with '.",
                 ),
-                click.option(
+                once(
                     "--fail-if",
                     metavar="EXPR",
                     help="Exit 5 when true for a row, like 'rate_from_first < 0.2'.",

@@ -85,6 +85,8 @@ class Source:
     name: str
     patterns: tuple[str, ...]
     """Files, folders and globs; relative ones start at the workspace."""
+    tables: tuple[str, ...] = ()
+    """Of a DuckDB file: the tables and views meant; none: each of its tables."""
     kind: Kind = "events"
     shape: str | None = None
     """None: recognised from the columns, unless a map is given."""

@@ -30,7 +30,7 @@ from workbench.workspace import (
 )
 
 _TOP = ("schema", "timezone", "source", "roles", "ids", "money", "sessions", "dedup", "valid")
-_SOURCE = ("name", "path", "kind", "shape", "zone", "event", "map", "time", "money")
+_SOURCE = ("name", "path", "table", "kind", "shape", "zone", "event", "map", "time", "money")
 
 
 def read_workspace(path: Path, root: Path, cache: Path) -> Workspace:
@@ -55,7 +55,7 @@ def with_mapping(workspace: Workspace, mapping: str) -> Workspace:
         )
     reader = Reader(path, read_toml(path))
     _check_schema(reader, reader.top)
-    keys = [key for key in (*_TOP, *_SOURCE) if key not in ("source", "name", "path", "money")]
+    keys = [key for key in (*_TOP, *_SOURCE) if key not in ("source", "name", "path", "table", "money")]
     reader.top.only([*keys, "money"])
     money = {key: reader.top.values[key] for key in ("money",) if key in reader.top.values}
     rules = Table(reader, {key: value for key, value in reader.top.values.items() if key not in money}, ())
@@ -73,7 +73,7 @@ def _source(table: Table) -> Source:
     table.only(_SOURCE)
     name = table.text("name", required=True) or ""
     patterns = table.texts("path", required=True)
-    source = _meaning(table, Source(name=name, patterns=patterns))
+    source = _meaning(table, Source(name=name, patterns=patterns, tables=table.texts("table")))
     if "money" in table.values:
         money = table.table("money")
         money.only(("unit",))

@@ -1,10 +1,11 @@
-"""The funnel as a fold: each person's matching events in reading order → how far they came, and when.
+"""The funnel as a fold: each person's events in reading order → how far they came, when, and who is still open.
 
 The method: carry, for each level, the *latest feasible entry* over the events read before. An event of
 step k inherits the latest entry that reached level k−1 earlier, and keeps it when it lies inside the window.
-A later entry dominates an earlier one, so one entry a level is exact. Here the carrying is a running maximum
-over positions, done for a whole block of people at once; a block is a run of whole people, so blocks can be
-folded in any order, on any thread, and their results laid side by side.
+A later entry dominates an earlier one, so one entry a level is exact. The carrying is done for a whole block
+of people at once (:mod:`queries.kernels.levels`); a block is a run of whole people, so blocks can be folded in
+any order, on any thread, and their results laid side by side. What no such pass folds exactly is read event
+by event, for the people who need it only, block by block (:mod:`queries.kernels.ways`).
 """
 
 from __future__ import annotations
@@ -15,48 +16,58 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from queries.kernels.block import Block, Counted, block_of, firsts, lasts
 from queries.kernels.ordering import BLOCK_EVENTS, Bools, Events, Ints, Packing, cut, reading_order
+from queries.kernels.rule import Rule, refusals
+from queries.kernels.ways import judge
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """The default rule: ordered steps, any entry, one window from step 1, inclusive. Times in ms."""
-
-    steps: int
-    window: int | None
-    """None: no limit."""
-    as_of: int
-    entry_from: int | None = None
-    entry_to: int | None = None
-    """Step 1 counts inside ``[entry_from, entry_to)``."""
+__all__ = ["Folded", "Rule", "fold", "fold_packed", "merge", "refusals"]
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """One entry a person who entered, ascending by person: the fold's mergeable result."""
+    """One entry for each that counts: a person, under ``hold`` a person and a value, under ``every`` an attempt.
+
+    Ascending by person, then held value, then entry: the fold's mergeable result.
+    """
 
     person: Ints
     level: Ints
-    """Deepest step reached, from 1."""
+    """Deepest step reached, from 1; in any order how many."""
     open: Bools
-    """Short of the last step, with a window that still runs at *as of*."""
+    """Short of the last step, with a chain that events from *as of* on could take further."""
     reached: Ints
-    """``(steps, people)``: time of each step of the counted attempt, ms; −1 where not reached."""
+    """``(steps, entries)``: time of each step of the counted attempt, ms; −1 where not reached or left out."""
     value: Ints
-    """The breakdown's code at step 1 of the counted attempt; −1 for none."""
+    """The breakdown's code where the rule reads it; −1 for none."""
     strict_level: Ints
-    """The level were equal times not in order: 0 where no entry reaches anything."""
+    """The level of the same entries were equal times not in order: 0 where no entry reaches anything, −1
+    where the rule refuses the question."""
     tied_events: int
     """Matching events that share person and time with another."""
+    skipped: Ints
+    """Bit k−1 is set where step k was left out on the way to a later one."""
+    first_entry: Ints
+    """Time of the first step 1 in range, whichever entry counts, ms."""
+    held: Ints
+    """Code of the held value; −1 without one."""
+    removed: Ints
+    """People left out by an exclusion that removes, once for each held value; in no other field."""
 
 
 def fold(events: Events, rule: Rule, *, threads: int = 1, block_events: int = BLOCK_EVENTS) -> Folded:
-    """Folds events (any order) to one result a person; the same whatever the order, blocks and threads."""
+    """Folds events (any order) to what counts; the same whatever the order, blocks and threads.
+
+    Raises ValueError for a rule that :func:`refusals` refuses.
+    """
+    shared = bool(rule.tolerance) and bool(np.any(events.steps & (events.steps - 1)))
+    refused = refusals(rule, shared_events=shared)
+    if refused:
+        raise ValueError(refused)
     ordered = reading_order(events)
 
     def one(block: slice) -> Folded:
-        value = None if ordered.value is None else ordered.value[block]
-        return _fold_block(ordered.person[block], ordered.ts[block], ordered.steps[block], value, rule)
+        return _fold_block(ordered.at(block), rule)
 
     return _fold_all(one, cut(ordered.person, block_events), rule, threads)
 
@@ -64,14 +75,19 @@ def fold(events: Events, rule: Rule, *, threads: int = 1, block_events: int = BL
 def fold_packed(
     packed: Ints, packing: Packing, rule: Rule, *, threads: int = 1, block_events: int = BLOCK_EVENTS
 ) -> Folded | None:
-    """The same from packed events, which it sorts in place; None where only the export's order decides."""
+    """The same from packed events, which it sorts in place; None where only the export's order decides, or
+    where the rule reads more than packed events hold."""
+    refused = refusals(rule)
+    if refused:
+        raise ValueError(refused)
+    if not rule.packable or not (packing.every_value or rule.at == "first" or not packing.value_bits):
+        return None
     packed.sort()
     if not packing.settled(packed):
         return None
 
     def one(block: slice) -> Folded:
-        events = packing.unpack(packed[block])
-        return _fold_block(events.person, events.ts, events.steps, events.value, rule)
+        return _fold_block(packing.unpack(packed[block]), rule)
 
     return _fold_all(one, packing.blocks(packed, block_events), rule, threads)
 
@@ -87,128 +103,114 @@ def merge(parts: list[Folded], steps: int) -> Folded:
     """Lays results of disjoint people side by side, ascending by person."""
     if not parts:
         none = np.empty(0, np.int64)
-        return Folded(none, none, none.astype(bool), np.empty((steps, 0), np.int64), none, none, 0)
+        times = np.empty((steps, 0), np.int64)
+        return Folded(none, none, none.astype(bool), times, none, none, 0, none, none, none, none)
     person = np.concatenate([part.person for part in parts])
-    order: Ints | slice = slice(None) if (np.diff(person) > 0).all() else np.argsort(person)
+    order: Ints | slice = slice(None)
+    if not (np.diff(person) >= 0).all():
+        order = np.argsort(person, kind="stable")
+
+    def joined(name: str) -> Ints:
+        column: Ints = np.concatenate([getattr(part, name) for part in parts])
+        return column[order]
+
     return Folded(
-        person[order],
-        np.concatenate([part.level for part in parts])[order],
-        np.concatenate([part.open for part in parts])[order],
-        np.concatenate([part.reached for part in parts], axis=1)[:, order],
-        np.concatenate([part.value for part in parts])[order],
-        np.concatenate([part.strict_level for part in parts])[order],
-        sum(part.tied_events for part in parts),
+        person=person[order],
+        level=joined("level"),
+        open=joined("open").astype(bool, copy=False),
+        reached=np.concatenate([part.reached for part in parts], axis=1)[:, order],
+        value=joined("value"),
+        strict_level=joined("strict_level"),
+        tied_events=sum(part.tied_events for part in parts),
+        skipped=joined("skipped"),
+        first_entry=joined("first_entry"),
+        held=joined("held"),
+        removed=np.sort(np.concatenate([part.removed for part in parts])),
     )
 
 
-def _fold_block(person: Ints, ts: Ints, steps: Ints, value: Ints | None, rule: Rule) -> Folded:
-    starts = np.concatenate(([True], person[1:] != person[:-1]))
-    index = np.cumsum(starts) - 1
-    before = np.arange(len(ts))
-    level, entry, last_entry = _levels(index, ts, steps, rule, before)
-    entered = np.flatnonzero(level)
-    level, entry, last_entry = level[entered], entry[entered], last_entry[entered]
-
-    tied_events, strict = 0, level
-    before_ties = _before_equal_times(index, ts)
-    tied = before_ties != before
-    if tied.any():
-        tied |= np.concatenate((tied[1:], [False]))
-        tied_events = int(tied.sum())
-        strict = _strict_levels(index, ts, steps, rule, before_ties, tied, entered, level)
-    still_running = (
-        np.ones(len(entered), bool) if rule.window is None else rule.as_of - ts[last_entry] <= rule.window
-    )
+def _fold_block(events: Events, rule: Rule) -> Folded:
+    tied_events = _tied_events(events)
+    whole_people = events
+    if rule.hold:
+        events, unit = _by_held_value(events)
+    else:
+        unit = _numbered(events.person)
+    block = block_of(events, unit, rule)
+    counted, removed = judge(block, rule)
+    entry = counted.places[0]
+    first_entry = np.zeros(block.units, np.int64)
+    entries = block.first_entries()
+    first_entry[unit[entries]] = events.ts[entries]
+    of_unit = events.person[firsts(unit)]
     return Folded(
-        person=person[entry],
-        level=level,
-        open=(level < rule.steps) & still_running,
-        reached=_step_times(ts, steps, entry, level, rule.steps),
-        value=np.full(len(entered), -1, np.int64) if value is None else value[entry],
-        strict_level=strict,
+        person=events.person[entry],
+        level=counted.level,
+        open=counted.open,
+        reached=_times(events.ts, counted, rule.steps),
+        value=_values(events, whole_people, block, counted, rule),
+        strict_level=counted.strict_level,
         tied_events=tied_events,
+        skipped=counted.skipped,
+        first_entry=first_entry[counted.unit],
+        held=events.held[entry] if rule.hold and events.held is not None else np.full(len(entry), -1),
+        removed=of_unit[removed],
     )
 
 
-def _levels(index: Ints, ts: Ints, steps: Ints, rule: Rule, before: Ints) -> tuple[Ints, Ints, Ints]:
-    """Each person's deepest level, the position of its counted entry, and of their last entry.
-
-    ``index`` numbers the block's people from 0; ``before[p]`` says how many events may come before event p
-    in a chain: p itself, or the events at earlier times.
-    """
-    people = int(index[-1]) + 1 if len(index) else 0
-    level = np.zeros(people, np.int64)
-    counted = np.zeros(people, np.int64)
-    last_entry = np.zeros(people, np.int64)
-    entering = (steps & 1) != 0
-    if rule.entry_from is not None:
-        entering &= ts >= rule.entry_from
-    if rule.entry_to is not None:
-        entering &= ts < rule.entry_to
-    lane = np.flatnonzero(entering)
-    entry = lane
-    last_entry[index[lane]] = lane
-    carried = np.empty(len(ts) + 1, np.int64)
-    for step in range(1, rule.steps + 1):
-        if step > 1:
-            carried.fill(-1)
-            carried[lane + 1] = entry
-            np.maximum.accumulate(carried, out=carried)
-            lane = np.flatnonzero(steps & (1 << (step - 1)))
-            entry = carried[before[lane]]
-            kept = entry >= 0
-            kept &= index[entry] == index[lane]
-            if rule.window is not None:
-                kept &= ts[lane] - ts[entry] <= rule.window
-            lane, entry = lane[kept], entry[kept]
-        if not len(lane):
-            break
-        whose = index[lane]
-        first = np.flatnonzero(np.concatenate(([True], whose[1:] != whose[:-1])))
-        level[whose[first]] = step
-        counted[whose[first]] = entry[first]
-    return level, counted, last_entry
+def _numbered(ascending: Ints) -> Ints:
+    """Equal neighbours numbered from 0."""
+    return np.cumsum(np.concatenate(([True], ascending[1:] != ascending[:-1]))[: len(ascending)]) - 1
 
 
-def _step_times(ts: Ints, steps: Ints, entry: Ints, level: Ints, count: int) -> Ints:
-    """From each counted entry forward, every step as early as it can come: ``(steps, people)`` times."""
-    reached = np.full((count, len(entry)), -1, np.int64)
-    reached[0] = ts[entry]
-    place = entry.copy()
-    for step in range(2, count + 1):
-        going = np.flatnonzero(level >= step)
-        if not len(going):
-            break
-        lane = np.flatnonzero(steps & (1 << (step - 1)))
-        place[going] = lane[np.searchsorted(lane, place[going], side="right")]
-        reached[step - 1, going] = ts[place[going]]
-    return reached
+def _by_held_value(events: Events) -> tuple[Events, Ints]:
+    """The events that have a held value, by person and value, and the number of each one's unit."""
+    held = np.full(len(events.ts), -1) if events.held is None else events.held
+    kept = np.flatnonzero(held >= 0)
+    kept = kept[np.lexsort((held[kept], events.person[kept]))]
+    events = events.at(kept)
+    new = (events.person[1:] != events.person[:-1]) | (held[kept][1:] != held[kept][:-1])
+    return events, np.cumsum(np.concatenate(([True], new))[: len(kept)]) - 1
 
 
-def _before_equal_times(index: Ints, ts: Ints) -> Ints:
-    """For each event the position of the first event of the same person and time."""
-    new = np.concatenate(([True], (index[1:] != index[:-1]) | (ts[1:] != ts[:-1])))
-    return np.maximum.accumulate(np.where(new, np.arange(len(ts)), 0))
+def _tied_events(events: Events) -> int:
+    """How many matching events share person and time with another; those of no step are read last."""
+    person, ts, steps = events.person, events.ts, events.steps
+    same = (person[1:] == person[:-1]) & (ts[1:] == ts[:-1]) & (steps[1:] != 0)
+    if not same.any():
+        return 0
+    return int((np.concatenate((same, [False])) | np.concatenate(([False], same))).sum())
 
 
-def _strict_levels(
-    index: Ints,
-    ts: Ints,
-    steps: Ints,
-    rule: Rule,
-    before: Ints,
-    tied: Bools,
-    entered: Ints,
-    level: Ints,
-) -> Ints:
-    """Levels under strictly increasing times: folded anew only for people who have events of equal times."""
-    concerned = np.zeros(int(index[-1]) + 1, bool)
-    concerned[index[tied]] = True
-    keep = np.flatnonzero(concerned[index])
-    shift = np.cumsum(np.concatenate(([0], concerned[index]))).astype(np.int64)
-    renumbered = np.cumsum(concerned) - 1
-    again, _, _ = _levels(renumbered[index[keep]], ts[keep], steps[keep], rule, shift[before[keep]])
-    strict = level.copy()
-    chosen = concerned[entered]
-    strict[chosen] = again[renumbered[entered[chosen]]]
-    return strict
+def _times(ts: Ints, counted: Counted, steps: int) -> Ints:
+    times = np.full((steps, len(counted.unit)), -1, np.int64)
+    for step in range(steps):
+        done = np.flatnonzero(counted.places[step] >= 0)
+        times[step, done] = ts[counted.places[step, done]]
+    return times
+
+
+def _values(events: Events, whole_people: Events, block: Block, counted: Counted, rule: Rule) -> Ints:
+    """The breakdown's code of each entry, read where the rule says."""
+    rows = np.arange(len(counted.unit))
+    values = np.full(len(rows), -1, np.int64)
+    if events.value is None or whole_people.value is None:
+        return values
+    if rule.at.startswith("user-"):
+        known = whole_people.at(whole_people.value >= 0)
+        person = known.person
+        chosen = firsts(person) if rule.at == "user-first" else lasts(person)
+        mine = events.person[counted.places[0]]
+        found = np.searchsorted(person[chosen], mine)
+        there = np.flatnonzero(found < len(chosen))
+        there = there[person[chosen][found[there]] == mine[there]]
+        assert known.value is not None
+        values[there] = known.value[chosen[found[there]]]
+        return values
+    if rule.at == "last":
+        places = counted.places[counted.level - 1, rows]
+    else:
+        places = counted.places[0 if rule.at == "first" else int(rule.at.removeprefix("step:")) - 1]
+    done = places >= 0
+    values[done] = events.value[places[done]]
+    return values

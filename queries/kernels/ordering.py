@@ -24,11 +24,13 @@ _MOST_BITS = 62
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Matching events as equally long arrays.
+    """The events a rule reads, as equally long arrays.
 
-    ``steps`` has bit k−1 set where the event matches step k (never 0). ``ties`` are the columns that order
-    a person's events of equal time and equal first step, most significant first. ``value`` is the code of
-    the breakdown's value, −1 for none.
+    ``steps`` has bit k−1 set where the event matches step k; 0 is an event of no step, needed only where a
+    rule looks at those (strict order, exclusions, a person's first or last value). ``ties`` are the columns
+    that order a person's events of equal time and equal first step, most significant first. ``value`` is the
+    code of the breakdown's value, −1 for none. ``excludes`` has bit i set where the event is one of the
+    rule's exclusion i. ``held`` is the code of the value held constant, −1 for none.
     """
 
     person: Ints
@@ -36,6 +38,19 @@ class Events:
     steps: Ints
     ties: tuple[Ints, ...] = ()
     value: Ints | None = None
+    excludes: Ints | None = None
+    held: Ints | None = None
+
+    def at(self, rows: Ints | Bools | slice) -> Events:
+        """Some of the events; ``ties``, which only the order needs, left behind."""
+        return Events(
+            self.person[rows],
+            self.ts[rows],
+            self.steps[rows],
+            value=None if self.value is None else self.value[rows],
+            excludes=None if self.excludes is None else self.excludes[rows],
+            held=None if self.held is None else self.held[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,7 @@ class Packing:
     """Where person, time, step and value of an event lie in one integer, most significant first.
 
     Packed integers in ascending order are events in reading order, as long as each matches one step. Nothing
-    is lost but the export's order, and that counts only where two events of equal person, time and step 1
+    is lost but the export's order, and that counts only where two events of equal person, time and step
     differ in value: :meth:`settled` says whether any do.
     """
 
@@ -52,9 +67,13 @@ class Packing:
     time_bits: int
     step_bits: int
     value_bits: int
+    every_value: bool = False
+    """Whether the values of later steps are kept too, not only those of step 1."""
 
     @classmethod
-    def fitting(cls, people: int, first: int, last: int, steps: int, values: int | None) -> Packing | None:
+    def fitting(
+        cls, people: int, first: int, last: int, steps: int, values: int | None, *, every_value: bool = False
+    ) -> Packing | None:
         """The packing for codes below ``people``, times in [first, last], and codes below ``values`` (None:
         no breakdown); None where 62 bits do not hold them."""
         packing = cls(
@@ -62,6 +81,7 @@ class Packing:
             time_bits=max(last - first, 0).bit_length(),
             step_bits=max(steps - 1, 1).bit_length(),
             value_bits=0 if values is None else values.bit_length(),
+            every_value=every_value,
         )
         return packing if people.bit_length() + packing.person_shift <= _MOST_BITS else None
 
@@ -77,7 +97,7 @@ class Packing:
         packed |= step - 1
         if self.value_bits and value is not None:
             packed <<= self.value_bits
-            packed |= np.where(step == 1, value + 1, 0)
+            packed |= value + 1 if self.every_value else np.where(step == 1, value + 1, 0)
         return packed
 
     def unpack(self, packed: Ints) -> Events:
@@ -96,7 +116,7 @@ class Packing:
         )
 
     def settled(self, ascending: Ints) -> bool:
-        """Whether no two events of step 1 share person and time and differ in value."""
+        """Whether no two events share person, time and step and differ in a value that is kept."""
         if not self.value_bits:
             return True
         place = ascending >> self.value_bits
@@ -115,8 +135,8 @@ class Packing:
 
 
 def first_step(steps: Ints) -> Ints:
-    """The lowest set bit of each mask: what orders events of equal time."""
-    return steps & -steps
+    """The lowest set bit of each mask: what orders events of equal time; those of no step come last."""
+    return np.where(steps == 0, np.iinfo(np.int64).max, steps & -steps)
 
 
 def reading_order(events: Events) -> Events:
@@ -139,12 +159,7 @@ def reading_order(events: Events) -> Events:
         same = (person[1:] == person[:-1]) & (ts[1:] == ts[:-1])
     if same.any():
         order = _settle_ties(events, order, same)
-    return Events(
-        events.person[order],
-        events.ts[order],
-        events.steps[order],
-        value=None if events.value is None else events.value[order],
-    )
+    return events.at(order)
 
 
 def _settle_ties(events: Events, order: Ints, same: Bools) -> Ints:

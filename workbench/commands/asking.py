@@ -7,19 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-from click.shell_completion import CompletionItem
-
 from queries import QUESTIONS
 from workbench import diagnostics, output, runner
-from workbench.errors import ConditionMet, NoData, UsageError, WorkbenchError
+from workbench.errors import ConditionMet, NoData, UsageError
 from workbench.options import OutputOptions, seconds
 
 if TYPE_CHECKING:
     from queries.question import Request, Result
     from workbench.dataset import Dataset
-
-COMPLETION_SECONDS = 5.0
 
 
 def ask(make: Callable[[], Request], options: OutputOptions, *, cell: str | None = None) -> None:
@@ -27,39 +22,44 @@ def ask(make: Callable[[], Request], options: OutputOptions, *, cell: str | None
 
     ``cell`` asks for the people of a cell instead of the table. Raises the errors of :mod:`workbench.errors`.
     """
-    from queries.question import QuestionError
+    from queries.question import PeopleRequest, QuestionError
 
     try:
-        _ask(make(), options, cell)
+        request = make()
+        _ask(request if cell is None else PeopleRequest(request, cell), options)
     except QuestionError as error:
         raise UsageError(error.message, error.hint) from error
 
 
-def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
-    _check(options, cell)
+def _ask(request: Request, options: OutputOptions) -> None:
+    from workbench.dataset import asked
+
+    if options.fail_if is not None:
+        from workbench.failif import check_expression
+
+        check_expression(options.fail_if)
     timeout = seconds(options.timeout)
-
-    def answer(task: runner.Task) -> tuple[Dataset, Result | str]:
-        from workbench.dataset import asked
-
-        return asked(
+    dataset, answered = runner.run(
+        lambda task: asked(
             request.scope,
             task,
-            lambda dataset: _answer(request, options, cell, dataset),
+            lambda dataset: _answer(request, options, dataset),
             memory=options.memory,
             threads=options.threads,
-        )
-
-    dataset, answered = runner.run(answer, timeout_seconds=timeout, on_progress=diagnostics.progress)
+        ),
+        timeout_seconds=timeout,
+        on_progress=diagnostics.progress,
+    )
     diagnostics.end_progress()
 
     def deliver(task: runner.Task) -> None:
         dataset.serve(task)
         if isinstance(answered, str):
-            place = {"destination": options.output, "force": options.force}
-            output.write_text(answered, **place, protected=dataset.source_folders)  # type: ignore[arg-type]
+            output.write_text(
+                answered, destination=options.output, force=options.force, protected=dataset.protected
+            )
         else:
-            _deliver(answered, options, cell, dataset.source_folders)
+            _deliver(answered, options, dataset.protected)
 
     try:
         runner.run(deliver)
@@ -68,29 +68,21 @@ def _ask(request: Request, options: OutputOptions, cell: str | None) -> None:
             diagnostics.stats(dataset.stats())
 
 
-def _check(options: OutputOptions, cell: str | None) -> None:
-    """What can be refused before any work is done."""
-    if options.fail_if is not None:
-        from workbench.failif import check_expression
+def _answer(request: Request, options: OutputOptions, dataset: Dataset) -> Result | str:
+    from queries.question import PeopleRequest
 
-        check_expression(options.fail_if)
-    if cell is not None:
-        from queries.funnel_table import parse_cell
-
-        parse_cell(cell)
     if options.output is not None and str(options.output) != "-":
-        output.check_destination(options.output, force=options.force)
-
-
-def _answer(request: Request, options: OutputOptions, cell: str | None, dataset: Dataset) -> Result | str:
-    module: Any = importlib.import_module(QUESTIONS[request.arguments()[0]].module)
+        # Before the work, not after it.
+        output.check_destination(options.output, force=options.force, protected=dataset.protected)
+    module: Any = importlib.import_module(QUESTIONS[request.report].module)
+    asked = request.of if isinstance(request, PeopleRequest) else request
     if options.sql:
-        return dataset.script(module.statements(request, dataset))
-    answered: Result = module.answer(request, dataset)
-    return answered if cell is None else dataset.people_of(answered, cell)
+        return dataset.script(module.statements(asked, dataset))
+    answered: Result = module.answer(asked, dataset)
+    return dataset.people_of(answered, request) if isinstance(request, PeopleRequest) else answered
 
 
-def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: Sequence[Path]) -> None:
+def _deliver(result: Result, options: OutputOptions, protected: Sequence[Path]) -> None:
     aside = [note for note in result.notes if note.sets_aside]
     if options.strict and aside:
         raise NoData(f"--strict: {aside[0].text}", "without --strict it is left out and counted")
@@ -106,12 +98,12 @@ def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: 
         row = met(options.fail_if, result.rows, result.totals)
     output.write(
         result,
-        format=options.format or ("table" if cell is None else "jsonl"),
+        format=_format(result, options),
         destination=options.output,
         force=options.force,
         csv_safe=options.csv_safe,
         limit=options.limit,
-        protected=folders,
+        protected=protected,
         note=diagnostics.note,
     )
     if row is not None:
@@ -119,42 +111,20 @@ def _deliver(result: Result, options: OutputOptions, cell: str | None, folders: 
         raise ConditionMet(f"--fail-if {options.fail_if} is true for {shown or 'the totals'}")
 
 
-# --- completion -------------------------------------------------------------------------------------------
+_ENDINGS: dict[str, output.Format] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".md": "md",
+    ".parquet": "parquet",
+}
 
 
-def complete_event(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Event names of the data at hand, the most frequent first, with their counts."""
-    from queries import catalogue
-
-    def names(dataset: Dataset) -> list[CompletionItem]:
-        rows = catalogue.answer(catalogue.EventsRequest(scope=dataset.scope), dataset).rows
-        return [CompletionItem(str(row["event"]), help=f"{row['events']:,} events") for row in rows]
-
-    return _completed(ctx, names, incomplete)
-
-
-def complete_property(
-    ctx: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Property names of the data at hand, with their kinds."""
-
-    def names(dataset: Dataset) -> list[CompletionItem]:
-        columns = dataset.schema.columns.values()
-        return [CompletionItem(column.name, help=column.kind) for column in columns]
-
-    return _completed(ctx, names, incomplete)
-
-
-def _completed(
-    ctx: click.Context, names: Callable[[Dataset], list[CompletionItem]], incomplete: str
-) -> list[CompletionItem]:
-    """What starts with the text so far; nothing where there is no data, since a shell waits for no errors."""
-    from queries.question import QuestionError, Scope
-    from workbench.dataset import opened
-
-    scope = Scope(data=tuple(ctx.params.get("data") or ()), mapping=ctx.params.get("mapping"))
-    try:
-        found = names(opened(scope, runner.Task(COMPLETION_SECONDS)))
-    except (WorkbenchError, QuestionError):
-        return []
-    return [item for item in found if item.value.startswith(incomplete)]
+def _format(result: Result, options: OutputOptions) -> output.Format:
+    """As asked; else as the file's name ends; else a table, and JSON lines for a list of people."""
+    if options.format is not None:
+        return options.format
+    named = None if options.output is None else _ENDINGS.get(options.output.suffix.lower())
+    return named or ("jsonl" if result.report == "users" else "table")

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from workbench.commands.asking import ask, complete_event
-from workbench.options import output_of, output_options, scope_of, scope_options
+from workbench.commands.asking import ask
+from workbench.completing import complete_event
+from workbench.options import breakdown_options, once, output_of, output_options, scope_of, scope_options
 
 
 @click.command("funnel")
@@ -22,7 +23,7 @@ from workbench.options import output_of, output_options, scope_of, scope_options
 @click.option(
     "--window", default="7d", show_default=True, metavar="SPAN", help="From step 1, inclusive; or none."
 )
-@click.option(
+@once(
     "--users",
     "cell",
     metavar="CELL",
@@ -44,6 +45,7 @@ from workbench.options import output_of, output_options, scope_of, scope_options
 @click.option("--mature", is_flag=True, hidden=True)
 @click.option("--as", "peer", metavar="PEER", hidden=True)
 @scope_options
+@breakdown_options
 @output_options
 def command(cell: str | None, steps: tuple[str, ...], window: str, **values: Any) -> None:
     """Where people drop out on the way through given steps, and who they are.

@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from workbench.commands.asking import ask, complete_property
-from workbench.options import output_of, output_options, scope_of, scope_options
+from workbench.commands.asking import ask
+from workbench.completing import complete_property
+from workbench.options import output_of, output_options, scope_of, scope_options, top_option
 
 
 @click.command("properties")
 @click.argument("name", required=False, shell_complete=complete_property)
 @scope_options
+@top_option
 @output_options
 def command(name: str | None, **values: Any) -> None:
     """Which properties events carry: kind, how often filled, how many values; or the values of NAME.

@@ -22,10 +22,15 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
 )
 
 
+def is_database(head: bytes) -> bool:
+    """Whether a file is a DuckDB database."""
+    return head[8:12] == b"DUCK"
+
+
 def foreign(head: bytes) -> str | None:
     """The kind of a binary file that is not read, with what to do about it; None when it is none of those."""
-    if head[8:12] == b"DUCK":
-        return "a DuckDB file: DuckDB files are not read yet; export its tables as Parquet"
+    if is_database(head):
+        return "a DuckDB file, by its content: name it .duckdb"
     return next((kind for magic, kind in _KINDS if head.startswith(magic)), None)
 
 
@@ -46,6 +51,8 @@ def sniff(path: Path) -> tuple[Format, str | None] | str:
         head = file.read(HEAD_BYTES)
     if head.startswith(b"PAR1"):
         return "parquet", None
+    if is_database(head):
+        return "duckdb", None
     compression = None
     if head.startswith(b"\x1f\x8b"):
         compression, head = "gzip", _gunzip(head)

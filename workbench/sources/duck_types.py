@@ -22,6 +22,8 @@ _TIMES = frozenset(
     )
 )
 _NOTHING = frozenset(('"NULL"', "NULL"))
+_BRACKETS = r"(?:\[[\w$. -]+\])"
+_PATH = re.compile(rf"[^.\[\]]*[^.\[\]\s]{_BRACKETS}*(\.[^.\[\]]*[^.\[\]\s]{_BRACKETS}*)*")
 _FIELD = re.compile(r'\s*("(?:[^"]|"")*"|[^\s(),]+)\s+')
 
 
@@ -105,13 +107,19 @@ def reach(column: Typed, path: Sequence[str]) -> Typed | None:
     """What lies under a column along a path; None where the type says that nothing does.
 
     JSON text gives VARCHAR, NULL where the text is not JSON or the path leads nowhere; a struct gives its
-    field's own type. Names of fields are matched exactly, else without case.
+    field's own type. Names of fields are matched exactly, else without case. A step in brackets takes one
+    element of a list: ``[0]`` the first, ``[name]`` the value of the record whose ``key`` is ``name``.
     """
     if not path:
         return column
+    if _in_brackets(path[0]):
+        return _element(column, path[0][1:-1], path[1:])
     if column.type in ("JSON", "VARCHAR"):
-        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
-        return Typed(f"TRY(json_extract_string({column.sql}, {literal(pointer)}))", "VARCHAR")
+        cut = next((place for place, step in enumerate(path) if _in_brackets(step)), len(path))
+        pointer = literal("".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path[:cut]))
+        if cut == len(path):
+            return Typed(f"TRY(json_extract_string({column.sql}, {pointer}))", "VARCHAR")
+        return reach(Typed(f"TRY(json_extract({column.sql}, {pointer}))", "JSON"), path[cut:])
     if column.type.startswith("MAP("):
         parts = _split(column.type[len("MAP(") : -1])
         if len(parts) != 2 or parts[0].strip() != "VARCHAR":
@@ -126,6 +134,73 @@ def reach(column: Typed, path: Sequence[str]) -> Typed | None:
     return reach(Typed(f"struct_extract({column.sql}, {literal(name)})", fields[name]), path[1:])
 
 
+def steps(path: str) -> list[str]:
+    """The steps of a dotted path; brackets behind a name are steps of their own: ``a.b[0]`` → a, b, [0]."""
+    if "[" not in path or _PATH.fullmatch(path) is None:
+        return path.split(".")
+    return re.findall(r"\[[^\[\]]+\]|[^.\[\]]+", path)
+
+
+def _in_brackets(step: str) -> bool:
+    return step.startswith("[") and step.endswith("]")
+
+
+def elements(column: Typed) -> Typed | None:
+    """A list column, a JSON array, or a list as BigQuery writes it to Parquet, as a DuckDB list; else None."""
+    if column.type in ("JSON", "VARCHAR"):
+        return Typed(f"TRY(json_extract({column.sql}, '$[*]'))", "JSON[]")
+    if column.type.endswith("[]"):
+        return column
+    inner = (fields_of(column.type) or {}).get("list")
+    if inner is None or not inner.endswith("[]") or len(fields_of(column.type) or {}) != 1:
+        return None
+    element = (fields_of(inner[:-2]) or {}).get("element")
+    if element is None:
+        return None
+    inside = f"struct_extract({column.sql}, 'list')"
+    return Typed(f"list_transform({inside}, lambda w: struct_extract(w, 'element'))", f"{element}[]")
+
+
+def _element(column: Typed, which: str, rest: Sequence[str]) -> Typed | None:
+    """What lies along the rest of a path under one element of a list."""
+    listed = elements(column)
+    if listed is None:
+        return None
+    kind = listed.type[:-2]
+    if which.isdigit():
+        return reach(Typed(f"({listed.sql})[{int(which) + 1}]", kind), rest)
+    if kind == "JSON":
+        named = f"list_filter({listed.sql}, lambda e: json_extract_string(e, '/key') = {literal(which)})"
+        record = Typed("TRY(json_extract(e, '/value'))", "JSON")
+    else:
+        fields = fields_of(kind) or {}
+        if not {"key", "value"} <= set(fields):
+            return None
+        named = f"list_filter({listed.sql}, lambda e: struct_extract(e, 'key') = {literal(which)})"
+        record = Typed("struct_extract(e, 'value')", fields["value"])
+    value = reach(record, rest) if rest else _one_value(record)
+    if value is None:
+        return None
+    return Typed(f"list_transform({named}[:1], lambda e: {value.sql})[1]", value.type)
+
+
+_VALUES = ("string_value", "int_value", "float_value", "double_value")
+
+
+def _one_value(value: Typed) -> Typed:
+    """The one of a record's typed values that is set, as text; a value without such fields as it is."""
+    if value.type == "JSON":
+        inner = [f"json_extract_string({value.sql}, '/{name}')" for name in _VALUES]
+        plain = f"CASE WHEN json_type({value.sql}) <> 'OBJECT' THEN json_extract_string({value.sql}, '$') END"
+        return Typed(f"coalesce({', '.join([*inner, plain])})", "VARCHAR")
+    fields = fields_of(value.type) or {}
+    there = [name for name in _VALUES if name in fields]
+    if not there:
+        return value
+    texts = [text(Typed(f"struct_extract({value.sql}, '{name}')", fields[name])) for name in there]
+    return Typed(f"coalesce({', '.join(texts)})", "VARCHAR")
+
+
 def match(name: str, names: Collection[str]) -> str | None:
     """The name among others that is meant: the same, else the same without case."""
     if name in names:
@@ -138,7 +213,8 @@ def length(column: Typed) -> str:
     """The SQL for how many elements a list or JSON array has; NULL where it is none."""
     if column.type in ("JSON", "VARCHAR"):
         return f"TRY(CASE WHEN json_type({column.sql}) = 'ARRAY' THEN json_array_length({column.sql}) END)"
-    return f"len({column.sql})" if column.type.endswith("]") else "NULL"
+    listed = elements(column)
+    return "NULL" if listed is None else f"len({listed.sql})"
 
 
 def text(column: Typed) -> str:

@@ -11,6 +11,8 @@ from workbench.errors import UsageError
 from workbench.sources import times
 from workbench.sources.duck_types import Typed, literal, quote
 from workbench.sources.mapping import (
+    UNNESTED,
+    UNNESTED_NUMBER,
     FileMap,
     NotRead,
     TablePlan,
@@ -21,7 +23,7 @@ from workbench.sources.mapping import (
     table_plan,
 )
 from workbench.sources.shapes import HasValue
-from workbench.sources.snapshot import DataFile, SetAside, SourceFiles
+from workbench.sources.snapshot import DataFile, Listed, SetAside, SourceFiles
 from workbench.workspace import Source, Workspace
 
 Sample = Callable[[str], list[tuple[object, ...]]]
@@ -91,11 +93,17 @@ def planned(
     for file in files:
         names = tuple(_all_names(file.data))
         if names not in by_columns:
-            by_columns[names] = table_plan(source, names, _has_value(build, file))
+            by_columns[names] = table_plan(source, names, has_value(build.sample, file.data))
         plans.append(by_columns[names])
     sibling = next((plan for plan in plans if plan is not None and plan.kind in ("events", "lines")), None)
+    there = {(plan.shape, plan.table.name) for plan in plans if plan is not None and plan.table is not None}
     for file, plan in zip(files, plans, strict=True):
         plan = plan or assumed_plan(source, sibling)
+        table = None if plan is None else plan.table
+        if plan and table and table.completes and (plan.shape, table.completes) in there:
+            if table.items:
+                yield file, replace(plan, kind="items")
+            plan = replace(plan, kind="companion")
         if plan is None:
             columns = f"its columns are: {listed([name for name, _ in file.data.columns])}"
             build.refuse(source, file.data, NotRead("no known shape", columns, unlike=True))
@@ -105,16 +113,16 @@ def planned(
             yield file, plan
 
 
-def _has_value(build: Build, file: NumberedFile) -> HasValue | None:
-    sample = build.sample
+def has_value(sample: Sample | None, file: DataFile) -> HasValue | None:
+    """Looks into a file for shapes that ask whether a column, or a path into one, holds a value."""
     if sample is None:
         return None
 
-    def look(column: str, texts: tuple[str, ...]) -> bool:
-        name = next(name for name, _ in file.data.columns if name.casefold() == column.casefold())
-        wanted = ", ".join(literal(one) for one in texts)
-        value = f"CAST({quote(name)} AS VARCHAR)"
-        return bool(sample(f"SELECT 1 FROM {scan([file])} WHERE {value} IN ({wanted}) LIMIT 1"))
+    def look(path: str, texts: tuple[str, ...]) -> bool:
+        value = render(f"{{{path}}}", _typed(file), {})
+        wanted = f"IN ({', '.join(literal(one) for one in texts)})" if texts else "IS NOT NULL"
+        rows_of = f"{scan([NumberedFile(0, file)])} AS f"
+        return bool(sample(f"SELECT 1 FROM {rows_of} WHERE {value} {wanted} LIMIT 1"))
 
     return look
 
@@ -134,7 +142,7 @@ def grouped(build: Build, known: Sequence[tuple[int, Source, NumberedFile, Table
     alike: dict[tuple[object, ...], list[NumberedFile]] = {}
     about: dict[tuple[object, ...], tuple[int, Source, TablePlan]] = {}
     for index, source, file, plan in known:
-        table = None if plan.table is None else (plan.table.shape, plan.table.columns)
+        table = None if plan.table is None else (plan.table.shape, plan.table.name, plan.table.columns)
         columns = tuple(sorted((name.casefold(), type_) for name, type_ in file.data.columns))
         key: tuple[object, ...] = (
             index,
@@ -154,6 +162,9 @@ def grouped(build: Build, known: Sequence[tuple[int, Source, NumberedFile, Table
         else:
             if plan.shape is not None:
                 build.shapes.append(plan.shape)
+            if mapped.where is not None and plan.table is not None and plan.table.note is not None:
+                note = Note("rows-not-events", f"{source.name}: {plan.table.note}")
+                build.notes += [] if note in build.notes else [note]
             yield Group(index, source, plan, tuple(files), mapped)
 
 
@@ -163,7 +174,7 @@ def _mapped(build: Build, plan: TablePlan, files: Sequence[NumberedFile]) -> Fil
         key: Typed(_per_file([file.data.listed.partitions.get(key, "") for file in files]), "VARCHAR")
         for key in keys
     }
-    stems = _per_file([_stem(file.name) for file in files])
+    stems = _per_file([_stem(file.data.listed) for file in files])
     companions = {
         alias: tuple(build.companion_plans[shape, alias].table.companion.select)  # type: ignore[union-attr]
         for shape, alias in build.companions
@@ -176,8 +187,10 @@ def _all_names(file: DataFile) -> list[str]:
     return [*(name for name, _ in file.columns), *file.listed.partitions]
 
 
-def _stem(relative: str) -> str:
-    return relative.rsplit("/", 1)[-1].split(".", 1)[0]
+def _stem(listed: Listed) -> str:
+    if listed.table is not None:
+        return listed.table.rpartition(".")[2]
+    return listed.relative.rsplit("/", 1)[-1].split(".", 1)[0]
 
 
 def _per_file(values: Sequence[str]) -> str:
@@ -194,7 +207,7 @@ def timed(build: Build, group: Group) -> Iterator[Group]:
     if group.plan.kind == "items":
         yield group
         return
-    zone = group.source.zone or build.workspace.timezone
+    zone = zone_of(build, group)
     columns = {
         name: group.map.canonical[name][0] for name in ("ts", "received_ts") if name in group.map.canonical
     }
@@ -240,8 +253,7 @@ def _look(
             for n in range(len(group.files))
             for name, own in wanted.items()
         }
-    rows_of = f"{scan(group.files)} AS f{join(build, group)}"
-    sql = f"SELECT CAST(f.file_index AS BIGINT), {', '.join(terms)} FROM {rows_of} GROUP BY 1"
+    sql = f"SELECT CAST(f.file_index AS BIGINT), {', '.join(terms)} FROM {rows_of(build, group)} GROUP BY 1"
     rows = {int(str(row[0])): row[1:] for row in build.sample(sql)}
     nothing = tuple(0 for _ in terms)
     seen: dict[tuple[int, str], tuple[object, ...]] = {}
@@ -299,6 +311,24 @@ def _time_notes(build: Build, group: Group) -> None:
         return
     if note not in build.notes:
         build.notes.append(note)
+
+
+def zone_of(build: Build, group: Group) -> str:
+    """The zone of a group's times without one: the source's, the shape's, the workspace's."""
+    return group.source.zone or group.plan.zone or build.workspace.timezone
+
+
+def rows_of(build: Build, group: Group, items: FileMap | None = None) -> str:
+    """What stands behind FROM for a group's rows, or for what it says of items: alias ``f``, joins, WHERE."""
+    own = items or group.map
+    rows = f"{scan(group.files)} AS f"
+    if own.rows is not None:
+        rows = (
+            f"(SELECT f.file_index, f.file_row_number, f.*, unnest({own.rows}) AS {UNNESTED}, "
+            f"generate_subscripts({own.rows}, 1) AS {UNNESTED_NUMBER} FROM {rows}) AS f"
+        )
+    where = "" if own.where is None else f"\nWHERE {own.where}"
+    return f"{rows}{join(build, group)}{where}"
 
 
 def scan(files: Sequence[NumberedFile]) -> str:

@@ -212,9 +212,8 @@ class _Walk:
             return self.skip(path, "the name is not UTF-8: rename it")
         if not exact and lower.endswith(_UNFINISHED):
             return self.skip(path, "unfinished by its name", "ignored")
-        if lower.endswith(_DATABASES):
-            state = "DuckDB files are not read yet: export its tables as Parquet"
-            return self.skip(path, state) if exact else self.skip(path, state, "ignored")
+        if lower.endswith(_DATABASES) and not exact:
+            return self.skip(path, "a database: it is read when it is named itself", "ignored")
         if kind[0] is None and not exact:
             return self.skip(path, "no data file by its extension", "ignored")
         if status.st_size == 0:

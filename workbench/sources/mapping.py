@@ -10,7 +10,7 @@ from queries.question import ColumnKind
 from workbench.sources import duck_types
 from workbench.sources.canonical import COLUMNS, RESERVED, is_canonical, is_id, kind_of
 from workbench.sources.duck_types import Typed, literal, quote, reach
-from workbench.sources.shapes import OWN, HasValue, ShapeTable, TableKind, recognise, shape_named
+from workbench.sources.shapes import OWN, HasValue, Shape, ShapeTable, TableKind, recognise, shape_named
 from workbench.sources.snapshot import DataFile
 from workbench.workspace import ANY_TIME, MoneyUnit, Source, Take, TimeFormat
 
@@ -31,6 +31,8 @@ class TablePlan:
     event: Take | None = None
     map: Mapping[str, Take] = field(default_factory=dict)
     time: TimeFormat = ANY_TIME
+    zone: str | None = None
+    """Of times without one, where the shape says it."""
     money_unit: MoneyUnit = "major"
     table: ShapeTable | None = None
 
@@ -42,6 +44,12 @@ class FileMap:
     canonical: Mapping[str, tuple[Typed, ...]]
     """Of several the first that is not null."""
     properties: Mapping[str, Typed]
+    rows: str | None = None
+    """The list whose elements are the rows, as SQL; None: the file's own rows."""
+    where: str | None = None
+    """The condition on rows, as SQL."""
+    items: tuple[FileMap, ...] = ()
+    """What the events of this file say of items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,11 @@ def table_plan(source: Source, columns: Sequence[str], has_value: HasValue | Non
     """
     if source.shape is not None:
         known = shape_named(source.shape)
-        wanted = [table for table in known.tables if table.kind in (source.kind, "companion", "items")]
-        table = recognise(columns, wanted) or (recognise(columns, known.tables) if source.mapped else None)
+        kinds = ("events", "lines") if source.kind == "events" else (source.kind,)
+        wanted = [table for table in known.tables if table.kind in (*kinds, "companion", "items")]
+        table = recognise(columns, wanted, has_value)
         if table is None and source.mapped:
-            table = next((one for one in known.tables if one.kind == "events"), None)
+            table = recognise(columns, known.tables) or _events_of(known)
         return None if table is None else _over(source, table)
     if source.mapped or source.event is not None or source.kind != "events":
         return _over(source, None)
@@ -78,8 +87,12 @@ def assumed_plan(source: Source, sibling: TablePlan | None) -> TablePlan | None:
         return sibling
     if source.shape is None:
         return None
-    table = next((one for one in shape_named(source.shape).tables if one.kind == "events"), None)
+    table = _events_of(shape_named(source.shape))
     return None if table is None else _over(source, table)
+
+
+def _events_of(shape: Shape) -> ShapeTable | None:
+    return next((one for one in shape.tables if one.kind in ("events", "lines")), None)
 
 
 def map_file(
@@ -101,6 +114,15 @@ def map_file(
         return trouble
     columns = {name: Typed(f"{alias}.{quote(name)}", type_) for name, type_ in file.columns if usable(name)}
     columns |= {name: one for name, one in virtual.items() if duck_types.match(name, columns) is None}
+    table = plan.table
+    rows = _unnested(table.rows if table else None, columns, alias)
+    if isinstance(rows, NotRead):
+        return rows
+    items = _items(table, columns, alias, file_name, companions)
+    unnested: set[str] = set()
+    if rows is not None:
+        unnested.add(rows.root)
+        columns = {**columns, ROW: rows.element}
     takes = dict(plan.map)
     if plan.event is not None:
         takes["event"] = plan.event
@@ -110,17 +132,73 @@ def map_file(
         if is_canonical(wanted) and wanted not in takes:
             takes[wanted] = Take(names=(name,))
     canonical: dict[str, tuple[Typed, ...]] = {}
-    used: set[str] = set()
+    used = {ROW, *unnested}
     missing = []
     for name, take in takes.items():
         found = _taken(take, columns, used, file_name, companions)
         if found:
-            canonical[name] = found
+            canonical[name] = _first_of(found) if kind_of(name) == "time" else found
         elif take.sql is None:
             missing.append(name)
     if trouble := _incomplete(plan, canonical, missing, takes, columns):
         return trouble
-    return FileMap(canonical, _properties(columns, used, canonical))
+    properties = _properties(columns, used, canonical)
+    where = None if table is None or table.where is None else render(table.where, columns, companions)
+    if rows is None:
+        return FileMap(canonical, properties, None, where, items)
+    properties |= {rows.root: rows.element}
+    return FileMap(canonical, properties, rows.sql, where, items)
+
+
+ROW = "row"
+"""What an element of a table's ``rows`` is called in paths."""
+UNNESTED, UNNESTED_NUMBER = "unnested_row", "unnested_number"
+"""The columns an unnested scan has beside the file's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    sql: str
+    element: Typed
+    root: str
+    """The column that held the list."""
+
+
+def _unnested(path: str | None, columns: Mapping[str, Typed], alias: str) -> _Rows | NotRead | None:
+    if path is None:
+        return None
+    reached = _reached(path, columns)
+    listed_ = None if reached is None else duck_types.elements(reached[1])
+    if reached is None or listed_ is None:
+        return NotRead(f"no list {path}")
+    return _Rows(listed_.sql, Typed(f"{alias}.{quote(UNNESTED)}", listed_.type[:-2]), reached[0])
+
+
+def _items(
+    table: ShapeTable | None,
+    columns: Mapping[str, Typed],
+    alias: str,
+    file_name: str,
+    companions: Mapping[str, Sequence[str]],
+) -> tuple[FileMap, ...]:
+    """What a table's own rows say of items; where a file lacks the list, nothing."""
+    found = []
+    for one in () if table is None else table.items:
+        rows = _unnested(one.rows, columns, alias)
+        if isinstance(rows, NotRead):
+            continue
+        reached = columns if rows is None else {**columns, ROW: rows.element}
+        taken = {name: _taken(take, reached, set(), file_name, companions) for name, take in one.map.items()}
+        where = None if one.where is None else render(one.where, reached, companions)
+        canonical = {name: parts for name, parts in taken.items() if parts}
+        found.append(FileMap(canonical, {}, None if rows is None else rows.sql, where))
+    return tuple(found)
+
+
+def _first_of(times: tuple[Typed, ...]) -> tuple[Typed, ...]:
+    """Several columns of moments of one type as one; of other types only the first can be read."""
+    alike = [one.sql for one in times if one.type == times[0].type]
+    return times if len(alike) == 1 else (Typed(f"coalesce({', '.join(alike)})", times[0].type),)
 
 
 def cast(name: str, sources: Sequence[Typed], plan: TablePlan, decimals: int) -> str:
@@ -151,7 +229,8 @@ def _over(source: Source, table: ShapeTable | None) -> TablePlan:
         event = source.event
         if source.kind == "lines" and event is None and "event" not in source.map:
             event = Take(constant=ORDER_EVENT)
-        return TablePlan(source.kind, None, event, source.map, source.time, source.money_unit or "major")
+        money_unit = source.money_unit or "major"
+        return TablePlan(source.kind, None, event, source.map, source.time, money_unit=money_unit)
     time = source.time if source.time != ANY_TIME else table.time
     return TablePlan(
         table.kind,
@@ -159,6 +238,7 @@ def _over(source: Source, table: ShapeTable | None) -> TablePlan:
         source.event or table.event or (Take(constant=ORDER_EVENT) if table.kind == "lines" else None),
         {**table.map, **source.map},
         time,
+        table.zone,
         source.money_unit or table.money_unit or "major",
         replace(table),
     )
@@ -170,7 +250,7 @@ def _unreadable(names: Sequence[str]) -> NotRead | None:
         other = folded.setdefault(name.casefold(), name)
         if other is not name and other.casefold() == name.casefold():
             return NotRead(f"columns {other} and {name} differ by case alone", "rename one of them")
-        if name.casefold() in ("file_index", "file_row_number"):
+        if name.casefold() in ("file_index", "file_row_number", UNNESTED, UNNESTED_NUMBER):
             return NotRead(f"it has a column {name}, a name the reader needs", "rename the column")
     return None
 
@@ -208,7 +288,7 @@ def _reached(path: str, columns: Mapping[str, Typed]) -> tuple[str, Typed] | Non
     whole = duck_types.match(path, columns)
     if whole is not None:
         return whole, columns[whole]
-    parts = path.split(".")
+    parts = duck_types.steps(path)
     for cut in range(len(parts) - 1, 0, -1):
         root = duck_types.match(".".join(parts[:cut]), columns)
         if root is not None:
@@ -224,7 +304,7 @@ def _incomplete(
     takes: Mapping[str, Take],
     columns: Mapping[str, Typed],
 ) -> NotRead | None:
-    if plan.kind == "companion":
+    if plan.kind == "companion" or (plan.kind == "items" and plan.table is not None and plan.table.items):
         return None
     if plan.kind == "items":
         lacks = [] if {"order_id", "event_id"} & set(canonical) else ["order_id"]

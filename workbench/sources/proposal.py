@@ -15,10 +15,10 @@ from workbench.errors import UsageError
 from workbench.sources import guessing
 from workbench.sources.canonical import is_id
 from workbench.sources.duck_types import Typed, literal, quote
-from workbench.sources.grouping import Sample
+from workbench.sources.grouping import Sample, has_value
 from workbench.sources.guessing import Guess, Look
 from workbench.sources.mapping import ORDER_EVENT, listed
-from workbench.sources.shapes import recognise, shape_named
+from workbench.sources.shapes import ShapeTable, recognise, shape_named
 from workbench.sources.snapshot import DataFile, SourceFiles
 from workbench.workspace import FILE_NAME, SCHEMA, from_paths, prepare_cache
 
@@ -56,6 +56,8 @@ class _Table:
     name: str
     paths: tuple[str, ...]
     files: tuple[DataFile, ...]
+    tables: tuple[str, ...] = ()
+    """Of a DuckDB file."""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class _Draft:
     state: State
     kind: str = "events"
     shape: str | None = None
+    shape_table: ShapeTable | None = None
     constant: str | None = None
     map: Mapping[str, Guess] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -107,6 +110,7 @@ def propose(
             cache=cache,
             engine_for=lambda folders: Engine(folders, writable=[cache]),
             task=task,
+            tables=source.tables,
         )
         for source in workspace.sources
     ]
@@ -163,11 +167,16 @@ def write(proposal: Proposal, folder: Path, *, force: bool = False) -> Path:
 
 def _tables(source: SourceFiles, root: Path) -> list[_Table]:
     """Files of a source by their columns, in the order of the first of each."""
-    alike: dict[frozenset[str], list[DataFile]] = {}
+    alike: dict[tuple[str | None, frozenset[str]], list[DataFile]] = {}
     for file in source.files:
-        alike.setdefault(frozenset(name.casefold() for name, _ in file.columns), []).append(file)
+        columns = frozenset(name.casefold() for name, _ in file.columns)
+        alike.setdefault((file.listed.table, columns), []).append(file)
     tables = []
-    for files in alike.values():
+    for (table, _), files in alike.items():
+        if table is not None:
+            paths = tuple(dict.fromkeys(_relative(file.listed.path, root) for file in files))
+            tables.append(_Table(table, paths, tuple(files), (table,)))
+            continue
         stem = files[0].listed.relative.rsplit("/", 1)[-1].split(".", 1)[0]
         own = len(alike) > 1 or (len(files) == 1 and not _NUMBERED.fullmatch(stem))
         name = stem if own else source.name
@@ -207,16 +216,21 @@ def _scan(table: _Table) -> str:
 
 def _drafted(table: _Table, sample: Sample) -> _Draft:
     names = [name for name, _ in table.files[0].columns]
-    known = recognise(names)
+    known = recognise(names, has_value=has_value(sample, table.files[0]))
     if known is not None:
-        if known.kind == "companion":
-            return _Draft(table, "left out", "companion", known.shape, reason=known.note or "not events")
-        return _Draft(table, "active", known.kind, known.shape, roles=shape_named(known.shape).roles)
+        return _shaped(table, known)
     columns = [Typed(f"f.{quote(name)}", type_) for name, type_ in table.files[0].columns]
     (row,) = sample(guessing.looks_sql(columns, _scan(table)))
     seen = guessing.looks(columns, names, row)
     found = guessing.guesses(seen)
     return _judged(table, seen, found, sample)
+
+
+def _shaped(table: _Table, known: ShapeTable) -> _Draft:
+    if known.kind == "companion":
+        return _Draft(table, "left out", "companion", known.shape, reason=known.note or "not events")
+    roles = shape_named(known.shape).roles
+    return _Draft(table, "active", known.kind, known.shape, roles=roles, shape_table=known)
 
 
 def _judged(table: _Table, seen: Mapping[str, Look], found: dict[str, Guess], sample: Sample) -> _Draft:
@@ -263,14 +277,31 @@ def _settle(drafts: list[_Draft]) -> None:
         active = [draft for draft in drafts if draft.state == "offered"]
         for draft in active:
             draft.state = "active"
+    _beside(drafts, active)
     for companion in [draft for draft in drafts if draft.kind == "companion"]:
+        completed = companion.shape_table and companion.shape_table.completes
         for draft in active:
-            if draft.shape == companion.shape:
-                draft.table = replace(draft.table, paths=(*draft.table.paths, *companion.table.paths))
+            own = draft.shape_table and draft.shape_table.name
+            if draft.shape == companion.shape and draft.kind != "companion" and completed in (None, own):
+                draft.table = replace(
+                    draft.table,
+                    paths=tuple(dict.fromkeys((*draft.table.paths, *companion.table.paths))),
+                    tables=(*draft.table.tables, *companion.table.tables),
+                )
     orders = any("order_id" in draft.map or draft.shape is not None for draft in active)
     for draft in drafts:
         if draft.kind == "items" and draft.state == "left out" and orders:
             draft.state = "active"
+
+
+def _beside(drafts: Sequence[_Draft], active: Sequence[_Draft]) -> None:
+    """Tables that are companions beside another of their shape's tables become such."""
+    there = {(draft.shape, draft.shape_table.name) for draft in active if draft.shape_table is not None}
+    for draft in drafts:
+        table = draft.shape_table
+        if table is not None and table.completes and (draft.shape, table.completes) in there:
+            draft.state, draft.kind = "left out", "companion"
+            draft.reason = table.note or "read with the events it completes"
 
 
 # --- text ---------------------------------------------------------------------------------------------------
@@ -306,6 +337,9 @@ def _source_lines(draft: _Draft, name: str) -> list[str]:
     paths = [toml_string(path) for path in draft.table.paths]
     lines = ["[[source]]", f"name = {toml_string(name)}"]
     lines.append(f"path = {paths[0]}" if len(paths) == 1 else f"path = [{', '.join(paths)}]")
+    tables = [toml_string(table) for table in draft.table.tables]
+    if tables:
+        lines.append(f"table = {tables[0]}" if len(tables) == 1 else f"table = [{', '.join(tables)}]")
     if draft.kind != "events":
         lines.append(f"kind = {toml_string(draft.kind)}")
     if draft.shape is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import NoData
+from workbench.errors import NoData, UsageError
 from workbench.sources.listing import list_files, shown, without_doubles
 from workbench.sources.probing import Moved, Unreadable, probe, state_of
 from workbench.sources.snapshot import DataFile, Listed, SetAside, SourceFiles
@@ -28,16 +29,24 @@ def snapshot(
     follow: bool = False,
     task: Task | None = None,
     encoding: str | None = None,
+    tables: Sequence[str] = (),
 ) -> SourceFiles:
     """One source as it is at this moment: its files in order, those set aside by name, notes.
 
     ``engine_for`` is called for JSON alone, with the folders to read; its engine must be able to write below
-    ``cache``. Text in an encoding other than UTF-8 and UTF-16 needs ``encoding``. A file that vanishes or
-    changes between listing and opening makes the source be listed once more. Raises :class:`NoData` when no
-    pattern finds anything; when all that was found is set aside, ``files`` is empty.
+    ``cache``. Text in an encoding other than UTF-8 and UTF-16 needs ``encoding``. Of a DuckDB file each of the
+    ``tables`` is a file of the source, without names each of its tables. A file that vanishes or changes
+    between listing and opening makes the source be listed once more. Raises :class:`NoData` when no pattern
+    finds anything, UsageError for a table that is not there; when all that was found is set aside, ``files``
+    is empty.
     """
     for last in (False, True):
         listed, aside, notes = _list(base, patterns, follow)
+        if tables and not any(file.format == "duckdb" for file in listed):
+            names = ", ".join(tables)
+            raise UsageError(
+                f"source {name}: table {names}, but no DuckDB file", "leave table out for other files"
+            )
         try:
             good, bad = probe(
                 [file for file in listed if file.format == "parquet"],
@@ -45,7 +54,7 @@ def snapshot(
                 progress=None if task is None else lambda _: task.check(),
             )
             texts = [file for file in listed if file.format != "parquet"]
-            staged, unstaged, told = _stage(texts, cache, engine_for, task, encoding, last)
+            staged, unstaged, told = _stage(texts, cache, engine_for, task, encoding, last, tables)
         except Moved:
             continue
         files = sorted([*good, *staged], key=lambda file: file.listed.relative.encode())
@@ -84,6 +93,12 @@ def _from_common_folder(files: Sequence[Listed]) -> list[Listed]:
     return [replace(file, relative=str(file.path.relative_to(common))) for file in files]
 
 
+def _tables(listed: Listed, wanted: Sequence[str], task: Task | None) -> list[Listed]:
+    from workbench.sources.database import tables_of
+
+    return tables_of(listed, wanted, task)
+
+
 def _stage(
     texts: Sequence[Listed],
     cache: Path,
@@ -91,6 +106,7 @@ def _stage(
     task: Task | None,
     encoding: str | None,
     last: bool,
+    tables: Sequence[str],
 ) -> tuple[list[DataFile], list[SetAside], list[str]]:
     if not texts:
         return [], [], []
@@ -101,10 +117,15 @@ def _stage(
     good: list[DataFile] = []
     aside: list[SetAside] = []
     told: list[str] = []
-    for number, listed in enumerate(texts):
+    pending = deque(texts)
+    while pending:
+        listed = pending.popleft()
         if task is not None:
-            task.report(number / len(texts), f"reading {shown(listed.relative)}")
+            task.report(1 - (len(pending) + 1) / len(texts), f"reading {shown(listed.relative)}")
         try:
+            if listed.format == "duckdb" and listed.table is None:
+                pending.extendleft(reversed(_tables(listed, tables, task)))
+                continue
             file, notes = stage(listed, staging)
         except Unreadable as error:
             aside.append(SetAside(shown(str(listed.path)), error.reason, state_of(listed)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from queries.question import Column, ColumnKind, Note
 from workbench.errors import NoData
@@ -18,15 +19,15 @@ from workbench.sources.grouping import (
     Sample,
     check_any,
     grouped,
-    join,
     planned,
-    scan,
+    rows_of,
     timed,
+    zone_of,
 )
-from workbench.sources.mapping import TablePlan, cast, listed
+from workbench.sources.mapping import UNNESTED_NUMBER, TablePlan, cast, listed
 from workbench.sources.probing import bounds
 from workbench.sources.shapes import shape_named
-from workbench.sources.snapshot import SetAside, SourceFiles
+from workbench.sources.snapshot import DataFile, SetAside, SourceFiles
 from workbench.workspace import Source, Workspace
 
 SOURCE_INDEX = "source_index"
@@ -104,10 +105,11 @@ def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sampl
     by_name = {source.name: source for source in workspace.sources}
     pairs = [(index, by_name[files.name], files) for index, files in enumerate(sources)]
     if not any(files.files for files in sources):
-        aside = [f"{one.path}: {one.reason}" for f in sources for one in f.set_aside]
+        aside = [f"{PurePath(one.path).name}: {one.reason}" for f in sources for one in f.set_aside]
+        more = f"; and {len(aside) - 3} more" if len(aside) > 3 else ""
         raise NoData(
             f"no readable data in {listed([files.name for files in sources])}",
-            f"set aside: {listed(aside)}" if aside else None,
+            f"set aside: {'; '.join(aside[:3])}{more}" if aside else None,
         )
     known: list[tuple[int, Source, NumberedFile, TablePlan]] = []
     ordinal = 0
@@ -149,9 +151,15 @@ def _written(
             )
             build.notes.append(Note("lines-grouped", text_))
     for index, source, _ in pairs:
-        own = [group for group in groups if group.index == index]
-        seen = [(file.name, file.data) for group in own for file in group.files]
-        build.notes += drift.notes(source.name, seen)
+        alike: dict[object, list[tuple[str, DataFile]]] = {}
+        for group in groups:
+            table = group.plan.table
+            # Tables that complete others have each their own columns.
+            if group.index == index and not (table and table.completes):
+                told = alike.setdefault((group.plan.kind, table and (table.shape, table.name)), [])
+                told += [(file.name, file.data) for file in group.files]
+        for seen in alike.values():
+            build.notes += drift.notes(source.name, seen)
     decimals = build.workspace.money.decimals
     return Relation(
         sql="\nUNION ALL\n".join(parts),
@@ -208,7 +216,10 @@ def _select(
             else "NULL::BIGINT"
         )
         out.append(f"{own} AS sequence")
-    out += [f"{_place(group.files)} AS place", f"{group.index}::INTEGER AS {SOURCE_INDEX}"]
+    out += [
+        f"{_place(group.files, group.map.rows is not None)} AS place",
+        f"{group.index}::INTEGER AS {SOURCE_INDEX}",
+    ]
     out.append(f"{cast('event', taken['event'], group.plan, decimals)} AS event")
     properties = {name.casefold(): column for name, column in group.map.properties.items()}
     for name, column in columns.items():
@@ -222,15 +233,14 @@ def _select(
             value = cast(name, taken[name], group.plan, decimals)
         out.append(f"{value} AS {quote(name)}")
     listing = ",\n  ".join(out)
-    return f"SELECT\n  {listing}\nFROM {scan(group.files)} AS f{join(build, group)}"
+    return f"SELECT\n  {listing}\nFROM {rows_of(build, group)}"
 
 
 def _property(column: Typed | None, kind: ColumnKind, group: Group, build: Build) -> str:
     if column is None or kind_of_type(column.type) is None:
         return f"NULL::{_SQL_TYPES[kind]}"
     if kind == "time":
-        zone = group.source.zone or build.workspace.timezone
-        plan = times.plan(column, group.plan.time, zone, None)
+        plan = times.plan(column, group.plan.time, zone_of(build, group), None)
         return times.milliseconds(plan, column.sql) if isinstance(plan, times.TimePlan) else "NULL::BIGINT"
     if kind == "json":
         return json_text(column)
@@ -242,13 +252,20 @@ def _property(column: Typed | None, kind: ColumnKind, group: Group, build: Build
     return column.sql if column.type == _SQL_TYPES[kind] else f"CAST({column.sql} AS {_SQL_TYPES[kind]})"
 
 
-def _place(files: Sequence[NumberedFile]) -> str:
+UNNESTED_BITS = 14
+"""Of a place's row, where a row holds many events: those past 2^14 of one row share the last place."""
+
+
+def _place(files: Sequence[NumberedFile], unnested: bool) -> str:
     first = files[0].ordinal
     number = "CAST(f.file_index AS BIGINT)"
     if [file.ordinal for file in files] == list(range(first, first + len(files))):
         ordinal = f"({number} + {first})"
     else:
         ordinal = f"list_extract([{', '.join(f'{file.ordinal}::BIGINT' for file in files)}], {number} + 1)"
+    if unnested:
+        within = f"least(f.{UNNESTED_NUMBER}, {(1 << UNNESTED_BITS) - 1})"
+        return f"({ordinal} << 40) | (f.file_row_number << {UNNESTED_BITS}) | {within}"
     return f"({ordinal} << 40) | f.file_row_number"
 
 
@@ -277,18 +294,19 @@ def _items(build: Build, groups: Sequence[Group]) -> str | None:
     parts = []
     decimals = build.workspace.money.decimals
     for group in groups:
-        if group.plan.kind not in ("items", "lines"):
-            continue
-        values = []
-        for name in ITEM_COLUMNS:
-            taken = group.map.canonical.get(name)
-            value = (
-                f"NULL::{_SQL_TYPES[kind_of(name)]}"
-                if taken is None
-                else cast(name, taken, group.plan, decimals)
-            )
-            values.append(f"{value} AS {name}")
-        parts.append(f"SELECT {', '.join(values)}\nFROM {scan(group.files)} AS f")
+        own = (group.map,) if group.plan.kind in ("items", "lines") else ()
+        declared = group.plan.table is not None and group.plan.table.items
+        for items in group.map.items if declared else own:
+            values = []
+            for name in ITEM_COLUMNS:
+                taken = items.canonical.get(name)
+                value = (
+                    f"NULL::{_SQL_TYPES[kind_of(name)]}"
+                    if taken is None
+                    else cast(name, taken, group.plan, decimals)
+                )
+                values.append(f"{value} AS {name}")
+            parts.append(f"SELECT {', '.join(values)}\nFROM {rows_of(build, group, items)}")
     return "\nUNION ALL\n".join(parts) or None
 
 
@@ -308,6 +326,8 @@ def _certain(groups: Sequence[Group]) -> Certain | None:
         named = {f"f.{quote(name)}": name for name, _ in group.files[0].data.columns}
         if (
             group.plan.kind != "events"
+            or group.map.rows is not None
+            or group.map.where is not None
             or group.times["ts"].form != "zoned"
             or ts.sql not in named
             or event.sql not in named
@@ -340,7 +360,7 @@ def _lost(build: Build, groups: Sequence[Group]) -> str | None:
             names = ", ".join(literal(name) for name in losses)
             parts.append(
                 f"SELECT {group.index} AS {SOURCE_INDEX}, unnest([{names}]) AS name, "
-                f"unnest([{', '.join(losses.values())}]) AS lost FROM {scan(group.files)} AS f{join(build, group)}"
+                f"unnest([{', '.join(losses.values())}]) AS lost FROM {rows_of(build, group)}"
             )
     if not parts:
         return None
@@ -385,8 +405,8 @@ def _roles(build: Build, events: Sequence[Group]) -> dict[str, str]:
             known = roles.get(role)
             if known is None:
                 roles[role] = step
-            elif ":" not in known + step and step not in known.split("|"):
-                roles[role] = f"{known}|{step}"
+            elif ":" not in known + step:
+                roles[role] = "|".join(dict.fromkeys([*known.split("|"), *step.split("|")]))
     if lines_event is not None:
         roles.setdefault("order", lines_event)
     return roles | dict(build.workspace.roles)

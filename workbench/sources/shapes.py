@@ -15,7 +15,7 @@ from workbench.errors import UsageError
 from workbench.workspace import ANY_TIME, MoneyUnit, Take, TimeFormat, TimeUnit
 
 HasValue = Callable[[str, tuple[str, ...]], bool]
-"""Whether a column of a file holds one of some texts."""
+"""Whether a column of a file, or a path into one, holds one of some texts; any value at all for no texts."""
 
 TableKind = Literal["events", "items", "lines", "companion"]
 
@@ -32,6 +32,16 @@ class Companion:
     """Name → ``sql`` template; events reach it as ``{alias.name}``."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShapeItems:
+    """Rows of an events table that hold what orders hold."""
+
+    map: Mapping[str, Take]
+    rows: str | None = None
+    """As in :class:`ShapeTable`; None: one row an event."""
+    where: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeTable:
     """One kind of file of an export: how to know it and what its columns mean."""
@@ -44,20 +54,32 @@ class ShapeTable:
     """Of each group at least one must be there."""
     without: tuple[str, ...] = ()
     """None of these may be there."""
+    only: tuple[str, ...] = ()
+    """Every column must be one of these, where any is named."""
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Column → texts of which one must occur."""
+    """Column or path → texts of which one must occur; without texts, some value must."""
     event: Take | None = None
     map: Mapping[str, Take] = field(default_factory=dict)
     time: TimeFormat = ANY_TIME
+    zone: str | None = None
+    """Of times without one, where the export's own format says it."""
     money_unit: MoneyUnit | None = None
+    rows: str | None = None
+    """A list in each row whose elements are the events; they are reached as ``row``."""
+    where: str | None = None
+    """A condition that rows must meet; others are no events."""
+    items: tuple[ShapeItems, ...] = ()
     companion: Companion | None = None
+    name: str | None = None
+    completes: str | None = None
+    """The name of a table beside which this one is a companion, not events."""
     note: str | None = None
     """What a user of such a file should know."""
 
     @property
     def tests(self) -> int:
         """How many things recognition asks for: of two that fit, the one that asks more is meant."""
-        return len(self.columns) + len(self.any_of) + len(self.values)
+        return len(self.columns) + len(self.any_of) + len(self.values) + bool(self.only)
 
     def fits(self, columns: Sequence[str]) -> bool:
         """Whether a file with these columns can be one, its values aside; case makes no difference."""
@@ -66,11 +88,16 @@ class ShapeTable:
         def there(pattern: str) -> bool:
             return bool(fnmatch.filter(have, pattern.casefold()))
 
+        asked = [name if there(name) else name.partition(".")[0] for name in self.values]
         return (
-            all(there(pattern) for pattern in (*self.columns, *self.values))
+            all(there(pattern) for pattern in (*self.columns, *asked))
             and all(any(there(pattern) for pattern in group) for group in self.any_of)
             and not any(there(pattern) for pattern in self.without)
+            and (not self.only or all(self._named(name) for name in have))
         )
+
+    def _named(self, name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern.casefold()) for pattern in self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,39 +164,48 @@ def read_shape(text: str) -> Shape:
 
 
 def _table(shape: str, raw: Mapping[str, object]) -> ShapeTable:
-    known = {
-        "kind",
-        "columns",
-        "any",
-        "without",
-        "values",
-        "event",
-        "map",
-        "time",
-        "money",
-        "companion",
-        "note",
-    }
-    if unknown := set(raw) - known:
-        raise ValueError(f"shape {shape}: unknown key {min(unknown)}")
+    _only(shape, raw, _TABLE)
     kind = cast(TableKind, raw["kind"])
     takes = {key: _take(value) for key, value in _mapping(raw.get("map")).items()}
     time, money = _texts(raw.get("time", {})), _texts(raw.get("money", {}))
-    note = raw.get("note")
     return ShapeTable(
         shape=shape,
         kind=kind,
         columns=_list(raw["columns"]),
         any_of=tuple(_list(group) for group in cast(list[object], raw.get("any", []))),
         without=_list(raw.get("without", [])),
+        only=_list(raw.get("only", [])),
         values={key: _list(value) for key, value in _mapping(raw.get("values")).items()},
         event=_take(raw["event"]) if "event" in raw else takes.pop("event", None),
         map=takes,
         time=TimeFormat(cast("TimeUnit | None", time.get("unit")), time.get("format")),
+        zone=time.get("zone"),
         money_unit=cast("MoneyUnit | None", money.get("unit")),
+        rows=_text(raw.get("rows")),
+        where=_text(raw.get("where")),
+        items=tuple(_items(shape, _mapping(one)) for one in cast(list[object], raw.get("items", []))),
         companion=_companion(_mapping(raw.get("companion"))) if "companion" in raw else None,
-        note=None if note is None else str(note),
+        name=_text(raw.get("name")),
+        completes=_text(raw.get("completes")),
+        note=_text(raw.get("note")),
     )
+
+
+_TABLE = (
+    *("name", "kind", "columns", "any", "without", "only", "values", "event", "map", "time", "money"),
+    *("rows", "where", "items", "companion", "completes", "note"),
+)
+
+
+def _items(shape: str, raw: Mapping[str, object]) -> ShapeItems:
+    _only(shape, raw, ("rows", "where", "map"))
+    takes = {key: _take(value) for key, value in _mapping(raw["map"]).items()}
+    return ShapeItems(takes, _text(raw.get("rows")), _text(raw.get("where")))
+
+
+def _only(shape: str, raw: Mapping[str, object], known: Sequence[str]) -> None:
+    if unknown := set(raw) - set(known):
+        raise ValueError(f"shape {shape}: unknown key {min(unknown)}")
 
 
 def _take(value: object) -> Take:
@@ -199,6 +235,10 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _texts(value: object) -> dict[str, str]:
     return {key: str(item) for key, item in _mapping(value).items()}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _list(value: object) -> tuple[str, ...]:

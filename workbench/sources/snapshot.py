@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Format = Literal["parquet", "csv", "json"]
+Format = Literal["parquet", "csv", "json", "duckdb"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,16 @@ class Listed:
     """Changes with every rewrite, also where size and mtime were put back."""
     target: Path | None = None
     """Where symbolic links on the way led, when there were any: what the engine must be given."""
+    table: str | None = None
+    """Of a DuckDB file: the one table or view of it that is meant, as ``table`` or ``schema.table``."""
+    beside: str = ""
+    """What pins a file that belongs to this one: a database's own log of changes."""
 
     @property
     def identity(self) -> str:
-        """What pins the content for caches: path, size, times, inode."""
-        return f"{self.path}\0{self.size}\0{self.mtime_ns}\0{self.ctime_ns}\0{self.inode}"
+        """What pins the content for caches: path, size, times, inode, and which part of it is meant."""
+        own = f"{self.path}\0{self.size}\0{self.mtime_ns}\0{self.ctime_ns}\0{self.inode}"
+        return own if self.table is None else f"{own}\0{self.table}\0{self.beside}"
 
     @property
     def location(self) -> Path:

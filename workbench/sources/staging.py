@@ -18,6 +18,7 @@ import xxhash
 from workbench.engine import Engine, Task
 from workbench.errors import QueryFailed
 from workbench.sources.csv_staging import csv_to_parquet
+from workbench.sources.database import table_to_parquet, wal_note
 from workbench.sources.json_staging import Reader, array_to_raw, is_array, lines_to_raw, raw_to_parquet
 from workbench.sources.parquet_types import BadColumns
 from workbench.sources.probing import Moved, Unreadable, read_footer
@@ -102,7 +103,11 @@ def _write(listed: Listed, staging: Staging, place: Path) -> None:
     work = Path(tempfile.mkdtemp(prefix=".work-", dir=staging.folder))
     try:
         target = work / "staged.parquet"
-        if listed.format == "csv":
+        if listed.format == "duckdb":
+            note = wal_note(listed)
+            pairs = _describe(Rejects(), () if note is None else (note,))
+            table_to_parquet(listed, target, pairs, staging.task)
+        elif listed.format == "csv":
             csv_to_parquet(_watched(listed, staging), target, _describe)
         else:
             _write_json(listed, staging, work, target)

@@ -1,0 +1,208 @@
+"""The first look over a dataset: who is in it, from when to when, and what is no valid event, counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from queries import people, ranges
+from queries.question import Note, Scope, Survey
+from workbench.sources.relation import Relation
+from workbench.sources.snapshot import SourceFiles
+from workbench.workspace import Workspace
+
+LATE_MS = 3_600_000
+"""A source whose newest event is further behind the newest of all is named."""
+DAY_MS = 86_400_000
+EARLIEST = "2000-01-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a survey is made over; ``define`` makes a view or table, ``fetch`` asks, in one engine."""
+
+    workspace: Workspace
+    scope: Scope
+    relation: Relation
+    sources: tuple[SourceFiles, ...]
+    zone: ZoneInfo
+    """Of printed times and ``--as-of``."""
+    define: Callable[[str, str, str], None]
+    fetch: Callable[[str], list[tuple[object, ...]]]
+    progress: Callable[[float | None, str], None]
+
+
+def make_survey(ground: Ground) -> Survey:
+    """People, valid rows, as-of, and what was set aside; defines ``people`` and ``events`` on the way.
+
+    Where the files' footers prove every row valid, no time is read; else times are read once more than ids.
+    """
+    low, high = valid_times(ground.workspace)
+    as_of = None if ground.scope.as_of is None else ranges.parse_moment(ground.scope.as_of, ground.zone)
+    before = high if as_of is None else min(high, as_of + 1)
+    known = ground.relation.certain
+    if known is not None and (known.first < low or known.last >= before or ground.workspace.dedup != "none"):
+        known = None
+    valid = None if known is not None else f"ts >= {low} AND ts < {before} AND event <> ''"
+    ground.progress(None, "reading all events once: people, newest event")
+    units, nameless = _identify(ground, valid)
+    if known is not None:
+        span: tuple[int | None, ...] = (known.rows, known.first, known.last)
+    else:
+        span = _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
+    # Only where some ids are junk does it take a join to leave their events out.
+    rows, first, last = (
+        _numbers(ground, "SELECT count(*), min(ts), max(ts) FROM events") if nameless else span
+    )
+    notes = [
+        *_file_notes(ground),
+        *ground.relation.notes,
+        *_set_aside(ground, low, high, span[0] or 0, rows or 0, all_valid=known is not None),
+        *_duplicates(ground),
+        *_lost(ground),
+        *_late(ground, valid or "TRUE"),
+    ]
+    return Survey(
+        rows=rows or 0,
+        people=units,
+        first=first,
+        last=last,
+        as_of=last if as_of is None else as_of,
+        notes=tuple(notes),
+        sources=ground.relation.sources,
+    )
+
+
+def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
+    """Raw ids → people, as relations; how many people, and how many combinations of ids name nobody."""
+    ids = ground.relation.ids
+    junk = (*people.JUNK_IDS, *(word.strip().lower() for word in ground.workspace.ids.junk))
+    ground.define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid))
+    ground.define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=ground.scope.unit))
+    ground.define("TABLE", "people", people.PEOPLE_SQL)
+    ground.define("TABLE", "raw_people", people.raw_people_sql(ids))
+    ground.define("VIEW", "events", people.events_sql(ids, valid))
+    (units,) = _numbers(ground, "SELECT count(*) FROM people")
+    (nameless,) = _numbers(ground, people.NAMELESS_SQL)
+    return units or 0, nameless or 0
+
+
+def _numbers(ground: Ground, sql: str) -> tuple[int | None, ...]:
+    """One row of integers."""
+    (row,) = ground.fetch(sql)
+    return tuple(None if value is None else int(str(value)) for value in row)
+
+
+def valid_times(workspace: Workspace) -> tuple[int, int]:
+    """From when (inclusive) to when (exclusive) a time is believed, in UTC ms; read in the workspace's zone."""
+    zone = ranges.zone(workspace.timezone)
+    valid = workspace.valid
+    low = ranges.resolve(valid.since or EARLIEST, None, None, None, zone).start
+    high = None if valid.until is None else ranges.resolve(None, valid.until, None, None, zone).end
+    if high is None:
+        # The one place the wall clock is read: times after tomorrow are a clock's fault, not events. Whole
+        # days, so that the same question asks the same SQL all day.
+        high = (int(time.time() * 1000) // DAY_MS + 2) * DAY_MS
+    return low or 0, high
+
+
+def _set_aside(
+    ground: Ground, low: int, high: int, with_time: int, kept: int, *, all_valid: bool
+) -> Iterator[Note]:
+    """Rows that are no valid events, by reason; each row under the first that holds."""
+    counts = {"without-id": with_time - kept}
+    if not all_valid and _numbers(ground, "SELECT count(*) FROM source_events")[0] != with_time:
+        found = _numbers(
+            ground,
+            "SELECT count(*) FILTER (WHERE ts IS NULL AND NOT ts_given), "
+            "count(*) FILTER (WHERE ts IS NULL AND ts_given), "
+            f"count(*) FILTER (WHERE ts < {low} OR ts >= {high}), "
+            f"count(*) FILTER (WHERE ts >= {low} AND ts < {high} AND coalesce(event, '') = '') "
+            "FROM source_events",
+        )
+        names = ("without-time", "unreadable-time", "impossible-time", "without-event")
+        counts = {name: count or 0 for name, count in zip(names, found, strict=True)} | counts
+    for code, count in counts.items():
+        if count:
+            yield Note(code, _ASIDE[code].format(count=count), "warning", count, sets_aside=True)
+
+
+def _duplicates(ground: Ground) -> Iterator[Note]:
+    """How many rows the workspace's rule for duplicates left out: asked for, so no fault of the data."""
+    if ground.workspace.dedup == "none":
+        return
+    rows = _numbers(ground, f"SELECT count(*) FROM (\n{ground.relation.sql}\n)")[0] or 0
+    twice = rows - (_numbers(ground, "SELECT count(*) FROM source_events")[0] or 0)
+    if twice:
+        text = f'{twice:,} duplicates left out: [dedup] rule = "{ground.workspace.dedup}"'
+        yield Note("duplicates", text, count=twice)
+
+
+def _lost(ground: Ground) -> Iterator[Note]:
+    """Values that could not be read as what their column is; they count as missing."""
+    if ground.relation.lost_sql is None:
+        return
+    for place, column, count in ground.fetch(ground.relation.lost_sql):
+        name = ground.relation.sources[int(str(place))]
+        text = f"{int(str(count)):,} values of {column} in {name} cannot be read and count as missing"
+        yield Note("unreadable-values", text, "warning", int(str(count)))
+
+
+def _late(ground: Ground, valid: str) -> Iterator[Note]:
+    """Sources whose newest event lags behind the newest of all."""
+    if len(ground.relation.sources) < 2:
+        return
+    newest = {
+        str(ground.relation.sources[place]): last
+        for place, last in ground.fetch(
+            f"SELECT source_index, max(ts) FROM source_events WHERE {valid} GROUP BY ALL ORDER BY ALL",
+        )
+        if isinstance(place, int) and isinstance(last, int)
+    }
+    for name, last in newest.items():
+        behind = max(newest.values()) - last
+        if behind > LATE_MS:
+            text = (
+                f"source {name} ends {ranges.iso(last, ground.zone)}, {_ago(behind)} before the newest event"
+            )
+            yield Note("late-source", text, "warning")
+
+
+def _file_notes(ground: Ground) -> Iterator[Note]:
+    for source in ground.sources:
+        told = [aside for aside in source.set_aside if aside.state != "ignored"]
+        if told:
+            names = "; ".join(f"{Path(aside.path).name}: {aside.reason}" for aside in told[:5])
+            more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
+            files = "file" if len(told) == 1 else "files"
+            text = f"{len(told)} {files} of {source.name} set aside: {names}{more}"
+            yield Note("files-set-aside", text, "warning", len(told), sets_aside=True)
+        rejected = sum(file.rejected for file in source.files)
+        if rejected:
+            examples = [
+                f"{file.listed.path.name} {example}"
+                for file in source.files
+                for example in file.rejected_examples
+            ]
+            text = f"{rejected:,} lines of {source.name} could not be read: {'; '.join(examples[:3])}"
+            yield Note("lines-rejected", text, "warning", rejected, sets_aside=True)
+        for text in source.notes:
+            yield Note("source", text)
+
+
+_ASIDE = {
+    "without-time": "{count:,} rows without a time set aside",
+    "unreadable-time": "{count:,} rows whose time cannot be read set aside",
+    "impossible-time": "{count:,} rows set aside: their time is before 2000 or after tomorrow (or outside [valid])",
+    "without-event": "{count:,} rows without an event name set aside",
+    "without-id": "{count:,} events without an id of anybody set aside: they count for no person",
+}
+
+
+def _ago(ms: int) -> str:
+    """A lag in words: whole days past two days, else hours."""
+    hours = ms // 3_600_000
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours" if hours > 1 else "an hour"
