@@ -3,7 +3,7 @@
 Moments are UTC milliseconds as int; days are those of the zone. Zones come from the ``tzdata`` package
 alone, never from the machine, so that a day begins at the same moment everywhere. A local time that a
 change of the clocks skips is read with the offset before the change (02:30 becomes 03:30); one that comes
-twice is the first of the two.
+twice is the second of the two: the rule by which the engine reads the same text in an export.
 """
 
 from __future__ import annotations
@@ -226,7 +226,8 @@ def _read_moment(text: str, option: str, tz: ZoneInfo) -> int:
     _check_year(year, text, option)
     try:
         where = tz if offset is None else _offset(offset)
-        whole = _ms(datetime(year, month, day, hour, minute, second, tzinfo=where))
+        local = datetime(year, month, day, hour, minute, second, tzinfo=where)
+        whole = max(_ms(local), _ms(local.replace(fold=1)))
     except ValueError as error:
         raise QuestionError(f"{option} {shown(text)}: no such time", str(error)) from None
     return whole + int((fraction or "0")[:3].ljust(3, "0"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -291,8 +292,9 @@ def _connect(folders: Sequence[Path], limits: Limits) -> duckdb.DuckDBPyConnecti
     connection.execute("SET allowed_configs = ['enable_progress_bar', 'enable_progress_bar_print']")
     # DuckDB compares what it is asked for with what it was given, letter by letter: a folder is given as it
     # was named and as it is, and matches nothing without the slash at its end.
-    named = {path for folder in folders for path in (str(folder.absolute()), str(folder.resolve()))}
-    allowed = sorted(path.rstrip("/") + "/" for path in named)
+    # Statements name files with glob characters escaped, and so it must find their folders too.
+    named = {str(path) for folder in folders for path in (folder.absolute(), folder.resolve())}
+    allowed = sorted(path.rstrip("/") + "/" for path in named | {escape(path) for path in named})
     connection.execute("SET allowed_directories = $folders", {"folders": allowed})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -19,6 +19,7 @@ from workbench.errors import (
     NoData,
     QueryFailed,
     TimedOut,
+    UsageError,
     WorkbenchError,
 )
 from workbench.limits import SPILL_VARIABLE
@@ -44,12 +45,26 @@ class _Rule:
     hint: str | None
 
 
+_PATTERN_FAULTS = (
+    r"^Invalid Input Error: (missing [\])]|unexpected \)|trailing \\|invalid (escape sequence|character class|"
+    r"repetition size|perl operator|named capture|capture group)|bad repetition operator|"
+    r"no argument for repetition)"
+)
+"""How RE2 begins to say what is wrong with a pattern."""
+
 # In reading order, the first that matches; kinds keep a value quoted in an error from passing for its words.
 _FILE = ("IO", "Invalid Input", "")
 _RULES = tuple(
     _Rule(*row)
     for row in (
         (("Binder", "Parser", "Catalog", "Syntax"), "", QueryFailed, "the query: {line}", None),
+        (
+            ("Invalid Input",),
+            _PATTERN_FAULTS,
+            UsageError,
+            "not a regular expression: {line}",
+            "patterns are those of RE2: no look-around, no back references",
+        ),
         (
             ("Out of Memory",),
             "max_temp_directory_size|temporary directory|offload",

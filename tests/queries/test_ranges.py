@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,8 +240,8 @@ def test_fault_055_skipped_hour_is_read_with_the_offset_before() -> None:
     assert iso(utc("2026-03-29T01:30"), BERLIN) == "2026-03-29T03:30:00.000+02:00"
 
 
-def test_fault_055_hour_that_comes_twice_is_the_first() -> None:
-    assert resolve("2026-10-25T02:30", None, None, None, BERLIN).start == utc("2026-10-25T00:30")
+def test_fault_055_hour_that_comes_twice_is_the_second() -> None:
+    assert resolve("2026-10-25T02:30", None, None, None, BERLIN).start == utc("2026-10-25T01:30")
     assert iso(utc("2026-10-25T00:30"), BERLIN) == "2026-10-25T02:30:00.000+02:00"
     assert iso(utc("2026-10-25T01:30"), BERLIN) == "2026-10-25T02:30:00.000+01:00"
 
@@ -325,3 +326,11 @@ def test_the_hint_is_one_printable_line() -> None:
     line = hint("a\nb", ["a\nb\x1b[2J"])
     assert line is None or line.isprintable()
     assert hint("abc\x1b", ["abc\x1b"]) == 'did you mean "abc\N{REPLACEMENT CHARACTER}"?'
+
+
+def test_a_time_that_comes_twice_or_never_is_read_as_the_engine_reads_it() -> None:
+    con = duckdb.connect()
+    for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Shanghai"):
+        for text in ("2025-10-26 02:30:00", "2025-03-30 02:30:00", "2025-11-02 01:30:00", "2025-04-06 01:45:00"):
+            engine = con.execute(f"SELECT epoch_ms(timezone('{name}', TIMESTAMP '{text}'))").fetchall()[0][0]
+            assert parse_moment(text, zone(name)) == engine
