@@ -39,6 +39,8 @@ TIES = {
 }
 """What orders a person's events of equal time, most significant first; a missing sequence comes first."""
 
+_SELECTED = "-- One row for each event that matches a step; the funnel folds each person's in reading order."
+
 _LATER: tuple[tuple[str, str], ...] = (
     ("step_window", "--step-window"),
     ("order", "--order"),
@@ -157,9 +159,10 @@ class _Plan:
     @property
     def statements(self) -> tuple[str, ...]:
         """The SQL in the order it is asked."""
+        select = f"{_SELECTED}\n{self.select}"
         if self.breakdown is None:
-            return (self.select,)
-        return (f"CREATE OR REPLACE TABLE breakdown_values AS\n{self.breakdown}", self.select)
+            return (select,)
+        return (f"CREATE OR REPLACE TABLE breakdown_values AS\n{self.breakdown}", select)
 
 
 def answer(request: FunnelRequest, data: Data) -> Result:
@@ -417,4 +420,9 @@ def _rule(request: FunnelRequest) -> str:
         f"{unit}; steps in order, other events between allowed; {window}; any step 1 in range may start; "
         "equal times count as in order. Columns: people, % of step 1 and of the step before with 95 % intervals, "
         "dropped and still open here, median time from the step before"
+        + (
+            ""
+            if request.scope.by is None
+            else f"; {request.scope.by} is that of step 1 of the counted attempt"
+        )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from queries.funnel import answer, request
 from queries.question import Scope
 from workbench.dataset import Dataset, opened
+from workbench.errors import UsageError
 from workbench.limits import limits
 from workbench.runner import Task
 from workbench.sources import duck_types
 from workbench.sources.proposal import propose, write
+from workbench.sources.shapes import recognise
 from workbench.workspace import load
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "shapes"
@@ -301,3 +304,76 @@ def test_a_path_in_brackets_reaches_one_element() -> None:
     assert (at("r[k]"), at("l[1]"), at("l[2]")) == ("v", "y", None)
     assert duck_types.steps("p.Item [SKU].x") == ["p", "Item [SKU]", "x"]
     assert duck_types.steps("p.[Amplitude] Page Path") == ["p", "[Amplitude] Page Path"]
+
+
+SEGMENT = "id received_at sent_at original_timestamp timestamp anonymous_id user_id context_page_url"
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (f"{SEGMENT} event event_text context_ip uuid_ts", ("segment", "tracks")),
+        (f"{SEGMENT} event event_text video_id", ("segment", "event")),
+        (f"{SEGMENT} url path title name", ("segment", "pages")),
+        (f"{SEGMENT} email plan", ("segment", "identifies")),
+        (f"{SEGMENT} group_id", None),
+        (
+            "visitUserId sessionId time sendTime eventName eventNumber eventVariable loginUserId",
+            ("growingio", "raw"),
+        ),
+        ("event properties", ("mixpanel", None)),
+        ("event properties other", None),
+        ("timestamp itemid property value", None),
+        ("gio_id birthday", None),
+    ],
+)
+def test_columns_tell_the_tables_of_a_shape_apart(
+    columns: str, expected: tuple[str, str | None] | None
+) -> None:
+    table = recognise(columns.split())
+    assert (None if table is None else (table.shape, table.name)) == expected
+
+
+def test_event_and_properties_alone_are_mixpanel_s_only_with_its_values_inside(tmp_path: Path) -> None:
+    lines = (FIXTURES / "mixpanel" / "export.jsonl").read_text("utf-8")
+    (tmp_path / "other.jsonl").write_text(lines.replace('"distinct_id"', '"who"'), "utf-8")
+    with pytest.raises(UsageError, match="no file has a shape we know"):
+        data(tmp_path)
+
+
+def test_growingio_s_raw_export_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "custom_event.csv").write_text(
+        "visitUserId,sessionId,time,sendTime,domain,page,eventName,eventNumber,eventVariable,loginUserId\n"
+        "d1,s1,1709632800000,1709632801000,shop.example,/p,paySuccess,1,"
+        '"{""orderId"": ""9"", ""payAmount"": ""12.5""}",u1\n',
+        "utf-8",
+    )
+    dataset = data(tmp_path)
+    assert dataset.fetch(
+        "SELECT ts, event, user_id, anonymous_id, session_id, page, order_id, amount FROM source_events"
+    ) == [(1_709_632_800_000, "paySuccess", "u1", "d1", "s1", "/p", "9", 1250)]
+
+
+def test_lines_of_one_transaction_are_one_order(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(
+        "timestamp,visitorid,event,itemid,transactionid\n1709632800000,1,view,7,\n"
+        "1709632800000,1,view,8,\n1709632900000,1,transaction,7,50\n1709632900000,1,transaction,8,50\n",
+        "utf-8",
+    )
+    dataset = data(tmp_path)
+    assert dataset.fetch("SELECT event, product_id, order_id FROM source_events ORDER BY place") == [
+        ("view", "7", None),
+        ("view", "8", None),
+        ("transaction", "7", "50"),
+    ]
+    assert dataset.fetch("SELECT order_id, product_id FROM items ORDER BY ALL") == [("50", "7"), ("50", "8")]
+
+
+def test_a_purchase_of_several_items_names_none_of_them_as_its_product(tmp_path: Path) -> None:
+    lines = (FIXTURES / "ga4_bigquery" / "events_20240305.json").read_text("utf-8").splitlines()
+    event = json.loads(next(line for line in lines if '"9001"' in line))
+    event["items"].append({**event["items"][0], "item_id": "103", "item_revenue": 1.005})
+    (tmp_path / "events_20240305.json").write_text(json.dumps(event) + "\n", "utf-8")
+    dataset = data(tmp_path)
+    assert dataset.fetch("SELECT order_id, product_id, amount FROM source_events") == [("9001", None, 15_050)]
+    assert dataset.fetch("SELECT product_id, amount FROM items ORDER BY 1") == [("101", 15_050), ("103", 101)]

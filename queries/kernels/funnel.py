@@ -80,7 +80,8 @@ def fold_packed(
     refused = refusals(rule)
     if refused:
         raise ValueError(refused)
-    if not rule.packable or not (packing.every_value or rule.at == "first" or not packing.value_bits):
+    values_kept = packing.every_value or not packing.value_bits or not rule.reads_every_value
+    if not rule.packable or not values_kept:
         return None
     packed.sort()
     if not packing.settled(packed):

@@ -45,6 +45,11 @@ class Rule:
         return not (self.hold or self.exclusions or self.order == "strict" or self.at.startswith("user-"))
 
     @property
+    def reads_every_value(self) -> bool:
+        """Whether the breakdown reads events other than those of step 1."""
+        return self.at != "first" or self.order == "any"
+
+    @property
     def gap(self) -> int:
         """The least time from one step to the next, tolerance aside."""
         return int(self.ties == "strict")

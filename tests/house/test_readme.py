@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from tests.driver import Command
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,3 +48,11 @@ def test_the_project_names_nothing_of_the_workplace() -> None:
         text = path.read_text("utf-8", errors="replace")
         assert f"../{word}" not in text, name
         assert not re.search(r"(?<![\w.])/(?:work|farm|root|home)/\w", text), name
+
+
+def test_the_shown_answer_is_what_the_command_prints(workbench: Command, tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    block = text.split("```console\n", 1)[1].split("```", 1)[0]
+    first, shown = block.split("\n", 1)
+    assert workbench("demo", "shop", "--no-open", cwd=tmp_path).code == 0
+    assert workbench(*first.removeprefix("$ workbench ").split(), cwd=tmp_path).out == shown

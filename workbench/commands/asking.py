@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,8 @@ def _deliver(result: Result, options: OutputOptions, protected: Sequence[Path]) 
         note=diagnostics.note,
     )
     if row is not None:
-        shown = ", ".join(f"{key} {value}" for key, value in list(row.items())[:3])
+        told = ("step", "event", "breakdown", *re.findall(r"\w+", str(options.fail_if)))
+        shown = ", ".join(f"{key} {row[key]}" for key in dict.fromkeys(told) if row.get(key) is not None)
         raise ConditionMet(f"--fail-if {options.fail_if} is true for {shown or 'the totals'}")
 
 

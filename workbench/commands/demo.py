@@ -55,7 +55,7 @@ def command(folder: Path, events: int, seed: int, no_open: bool, timeout: str | 
 
 
 def _told(folder: Path, summary: Any) -> str:
-    return f"""{summary.events:,} events of {summary.people:,} people in {folder}
+    return f"""{summary.events:,} events of {summary.people:,} simulated people in {folder}
 
 Next:
   workbench -C {folder} events

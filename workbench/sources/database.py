@@ -131,7 +131,8 @@ def _opened(listed: Listed, folder: Path | None, task: Task | None) -> Iterator[
             raise failure from error
         if isinstance(failure, Changed) and _moved(listed):
             raise Moved(listed.path) from error
-        raise Unreadable(f"DuckDB cannot read it: {error}") from error
+        why = "it is incomplete" if isinstance(failure, Changed) else failure.message
+        raise Unreadable(f"DuckDB cannot read it: {why}") from error
     if task is not None:
         task.check()
 

@@ -303,6 +303,8 @@ def _time_notes(build: Build, group: Group) -> None:
             "time-unit",
             f"{name}: {_told(group, 'ts')} holds numbers, read as {unit} since 1970 by their size",
         )
+    elif plan.naive and group.plan.zone is not None and group.source.zone is None:
+        return
     elif plan.naive and plan.zone not in times.UTC_NAMES:
         note = Note("time-zone", f"{name}: times without a zone are read in {plan.zone}")
     elif plan.naive and group.source.zone is None and build.workspace.file is None:

@@ -225,6 +225,8 @@ class _Walk:
                 return self.skip(path, reason_of(error))
             if isinstance(sniffed, str):
                 return self.skip(path, sniffed)
+            if lower.endswith(_DATABASES) and sniffed[0] != "duckdb":
+                return self.skip(path, "no DuckDB file, by its content")
             kind = sniffed
         self.found.append(self.listed(path, relative, status, target, *kind))
         return None
