@@ -300,3 +300,101 @@ def test_a_request_without_steps_or_with_too_many_cannot_be_made() -> None:
         FunnelRequest(steps=())
     with pytest.raises(QuestionError, match="at most 30"):
         request([f"s{i}" for i in range(31)], "7d", Scope())
+
+
+def test_a_pattern_the_shell_has_unfolded_is_explained(workbench: Command, tmp_path: Path) -> None:
+    ran = workbench("events", "--data", "a.parquet", "b.parquet", cwd=tmp_path)
+    assert ran.code == 2
+    assert "quote a pattern" in ran.err
+
+
+def test_an_option_given_twice_is_refused_and_filters_add_up(workbench: Command, tmp_path: Path) -> None:
+    folder = write_parquet(tmp_path / "e", random_events(14))
+    asked = ("events", "--data", str(folder), "--json")
+    assert "given 2 times" in workbench(*asked, "--last", "1d", "--last", "2d").err
+    both = workbench(*asked, "--where", "channel = 'ads' OR channel = 'mail'", "--where", "amount > 2").json
+    one = workbench(*asked, "--where", "(channel = 'ads' OR channel = 'mail') AND amount > 2").json
+    assert both["rows"] == one["rows"]
+    assert both["totals"]["events"] > 0
+
+
+def test_the_files_ending_names_the_format(workbench: Command, tmp_path: Path) -> None:
+    folder = write_parquet(tmp_path / "e", random_events(15))
+    target = tmp_path / "out.csv"
+    assert workbench("events", "--data", str(folder), "--output", str(target)).code == 0
+    assert target.read_text().splitlines()[0].startswith("event,role,events")
+    inside = workbench("events", "--data", str(folder), "--output", str(folder / "x.csv"))
+    assert inside.code == 2
+    one = folder / "part-00.parquet"
+    beside = workbench("events", "--data", str(one), "--output", str(folder / "x.csv"))
+    assert beside.code == 0, beside.err
+    assert workbench("events", "--data", str(one), "--output", str(one), "--force").code == 2
+    assert one.read_bytes()[:4] == b"PAR1"
+
+
+def test_a_breakdown_without_values_still_adds_up(workbench: Command, tmp_path: Path) -> None:
+    rows = [{**row, "channel": None} for row in random_events(16)]
+    folder = write_parquet(tmp_path / "e", rows)
+    asked = ("funnel", "--data", str(folder), *ASK, "--by", "channel")
+    answer = workbench(*asked, "--json").json
+    parts = [row for row in answer["rows"] if not row["is_total"]]
+    assert [row["users"] for row in parts] == [row["users"] for row in answer["rows"] if row["is_total"]]
+    assert len(workbench(*asked, "--users", "reached:1@(none)").users) == parts[0]["users"]
+
+
+def test_a_value_that_looks_like_our_words_is_named_in_quotes(workbench: Command, tmp_path: Path) -> None:
+    rows = [
+        {**row, "channel": {"ads": "(none)", "mail": "(other)"}.get(str(row["channel"]), row["channel"])}
+        for row in random_events(17)
+    ]
+    folder = write_parquet(tmp_path / "e", rows)
+    asked = ("funnel", "--data", str(folder), *ASK, "--by", "channel")
+    answer = workbench(*asked, "--json").json
+    counted = {
+        row["breakdown"]: row["users"] for row in answer["rows"] if row["step"] == 1 and not row["is_total"]
+    }
+    assert len(workbench(*asked, "--users", 'reached:1@"(none)"').users) == counted["(none)"]
+    assert len(workbench(*asked, "--users", "reached:1@(none)").users) == counted[None]
+
+
+def test_people_of_a_cell_say_the_command_that_lists_them(workbench: Command, tmp_path: Path) -> None:
+    import shlex
+
+    folder = write_parquet(tmp_path / "e", random_events(18))
+    first = workbench("funnel", "--data", str(folder), *ASK, "--users", "reached:2", "--json").json
+    again = workbench(*shlex.split(first["command"])[1:], "--json").json
+    assert again == first
+    assert first["request"]["users"] == "reached:2"
+
+
+def test_fault_050_duplicates_by_rule(workbench: Command, tmp_path: Path) -> None:
+    data = tmp_path / "w"
+    (data / "d").mkdir(parents=True)
+    (data / "d" / "e.csv").write_text(
+        "ts,event,user_id,event_id\n"
+        ",a,u1,e1\n"
+        "2026-03-01T10:00:00Z,a,u1,e1\n"
+        "2026-03-01T10:00:00Z,a,u1,e1\n"
+        "2026-03-01T10:01:00Z,b,u1,\n"
+        "2026-03-01T10:02:00Z,b,u1,\n"
+    )
+    for rule, expected in {
+        "none": {"a": 2, "b": 2},
+        "event_id": {"a": 1, "b": 2},
+        "row": {"a": 1, "b": 2},
+    }.items():
+        (data / "workbench.toml").write_text(
+            f'schema = 1\n[[source]]\nname = "e"\npath = "d/e.csv"\n[dedup]\nrule = "{rule}"\n'
+        )
+        answer = workbench("events", "--json", cwd=data).json
+        assert {row["event"]: row["events"] for row in answer["rows"]} == expected
+
+
+def test_the_zone_asked_for_does_not_change_what_is_valid(workbench: Command, tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text("ts,event,user_id\n" + "2026-03-01T10:00:00Z,a,u1\n" * 3)
+    (tmp_path / "workbench.toml").write_text(
+        'schema = 1\ntimezone = "Asia/Shanghai"\n[[source]]\nname = "e"\npath = "e.csv"\n'
+        '[valid]\nfrom = "2026-03-01T18:00:00"\n'
+    )
+    for zone in ("Asia/Shanghai", "America/Los_Angeles"):
+        assert workbench("events", "--tz", zone, "--json", cwd=tmp_path).json["totals"]["events"] == 3

@@ -84,6 +84,9 @@ class Diagnostics:
         context: click.Context | None = getattr(error, "ctx", None)
         hint = None if context is None else f"{context.command_path} --help says what there is"
         message = " ".join(error.format_message().split())
+        if message.startswith("Got unexpected extra argument"):
+            # Most often the shell has put the files in the place of a pattern.
+            hint = "quote a pattern, or name its folder: --data 'exports/*.parquet'"
         self._failure(UsageError.code, UsageError.exit_code, message, hint, as_json)
 
     def stats(self, stats: Mapping[str, object]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from queries.kernels.ordering import Bools, Events, Ints
 from queries.kernels.rule import Rule
 
-NEVER = np.iinfo(np.int64).max
+NEVER = int(np.iinfo(np.int64).max)
 _MOST_KEY = 1 << 62
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from queries.kernels.block import NEVER
 from queries.kernels.rule import Rule, strictly
 
 Link = tuple[int, int]
@@ -39,29 +40,59 @@ class Attempt:
     strict_level: int
 
 
+class Plan:
+    """What a rule says of each step, worked out once for all units."""
+
+    __slots__ = ("following", "rule", "sources", "spans", "stricter", "windows")
+
+    def __init__(self, rule: Rule) -> None:
+        steps = range(rule.steps + 1)
+        self.rule = rule
+        self.following = [list(rule.next_steps(step)) for step in steps]
+        self.sources = [[before for before in steps[1:] if step in self.following[before]] for step in steps]
+        self.spans = [rule.spans(step) for step in steps]
+        self.windows = [rule.step_windows.get(step, NEVER) for step in steps]
+        stricter = strictly(rule)
+        self.stricter: Plan | None = None
+        if stricter is not None:
+            self.stricter = self if rule.ties == "strict" else Plan(stricter)
+
+    def is_running(self, step: int, ts: int, entry_ts: int, now: int) -> bool:
+        """Whether a chain, at ``step`` since ``ts``, has a next step whose windows take in ``now``."""
+        if self.rule.window is not None and now - entry_ts > self.rule.window:
+            return False
+        return any(now - ts <= self.windows[following] for following in self.following[step])
+
+
 class Sweep:
     """The chains of some entries, grown event by event."""
 
-    __slots__ = ("_fresh", "_fresh_ts", "_latest", "_rule", "_sources", "_spans", "_stale", "_unit", "first")
+    __slots__ = (
+        "_fresh",
+        "_fresh_ts",
+        "_gap",
+        "_latest",
+        "_plan",
+        "_stale",
+        "_strict",
+        "_unit",
+        "first",
+        "level",
+    )
 
-    def __init__(self, unit: UnitEvents, rule: Rule) -> None:
-        self._unit, self._rule = unit, rule
-        steps = range(rule.steps + 1)
-        self._sources = [[s for s in steps[1:] if step in rule.next_steps(s)] for step in steps]
-        self._spans = [rule.spans(step) for step in steps]
-        self._stale: list[list[Link]] = [[] for _ in steps]
+    def __init__(self, unit: UnitEvents, plan: Plan) -> None:
+        self._unit, self._plan = unit, plan
+        self._strict, self._gap = plan.rule.order == "strict", plan.rule.gap
+        self._stale: list[list[Link]] = [[] for _ in plan.spans]
         """By level, chains as (place, entry) that may be followed or, in strict order, only still run."""
         self._fresh: list[tuple[int, int, int]] = []
         """Chains as (step, place, entry) that only later times, or in strict order the next event, follow."""
         self._fresh_ts = 0
-        self._latest = [-1] * len(steps)
-        self.first: list[Link | None] = [None] * len(steps)
-        """By level, the place where it is first reached and the latest entry that does so."""
-
-    @property
-    def level(self) -> int:
+        self._latest = [-1] * len(plan.spans)
+        self.level = 0
         """The deepest level so far."""
-        return max((step for step, first in enumerate(self.first) if first), default=0)
+        self.first: list[Link] = [(-1, -1)] * len(plan.spans)
+        """By level, the place where it is first reached and the latest entry that does so."""
 
     def latest(self, step: int) -> int:
         """The latest place at which a chain did a step."""
@@ -69,7 +100,7 @@ class Sweep:
 
     def take(self, place: int, enters: bool) -> None:
         """Reads the next event."""
-        unit, strict = self._unit, self._rule.order == "strict"
+        unit, strict = self._unit, self._strict
         if not strict and self._fresh and unit.ts[place] > self._fresh_ts:
             self._settle(self._fresh)
         grown: list[tuple[int, int, int]] = []
@@ -78,14 +109,15 @@ class Sweep:
             entry = self._entry(step, place, followed) if step > 1 else (place if enters else -1)
             if entry >= 0:
                 grown.append((step, place, entry))
-                self._latest[step] = place
-                if self.first[step] is None:
+                if self._latest[step] < 0:
                     self.first[step] = (place, entry)
+                    self.level = max(self.level, step)
+                self._latest[step] = place
         if strict:
             self._settle([chain for chain in self._fresh if chain[0] not in followed])
         if unit.excludes[place]:
             self._exclude(unit.excludes[place])
-        if strict or self._rule.gap:
+        if strict or self._gap:
             self._fresh += grown
             self._fresh_ts = unit.ts[place]
         else:
@@ -99,133 +131,124 @@ class Sweep:
 
     def is_running(self, now: int) -> bool:
         """Whether the windows of some standing chain take in a time."""
-        ts = self._unit.ts
-        return any(
-            self._rule.is_running(step, ts[place], ts[entry], now) for step, place, entry in self.standing()
-        )
+        ts, plan = self._unit.ts, self._plan
+        return any(plan.is_running(step, ts[place], ts[entry], now) for step, place, entry in self.standing())
 
     def _entry(self, step: int, place: int, followed: set[int]) -> int:
         """The latest entry of the chains that this event may follow as ``step``; −1 without one."""
-        rule, ts = self._rule, self._unit.ts
-        own = rule.step_windows.get(step)
+        ts, gap, window = self._unit.ts, self._gap, self._plan.rule.window
+        now, own = ts[place], self._plan.windows[step]
         latest = -1
-        for source in self._sources[step]:
-            if rule.order == "strict":
-                chains = [chain[1:] for chain in self._fresh if chain[0] == source]
-            else:
-                chains = self._stale[source]
+        for source in self._plan.sources[step]:
+            chains = self._stale[source]
+            if self._strict:
+                chains = [(last, entry) for at, last, entry in self._fresh if at == source]
             for last, entry in chains:
-                since = ts[place] - ts[last]
-                if since < rule.gap or (own is not None and since > own):
-                    continue
-                if rule.window is None or ts[place] - ts[entry] <= rule.window:
-                    followed.add(source)
-                    latest = max(latest, entry)
-                break
+                if gap <= now - ts[last] <= own:
+                    if window is None or now - ts[entry] <= window:
+                        followed.add(source)
+                        latest = max(latest, entry)
+                    break
         return latest
 
     def _settle(self, fresh: list[tuple[int, int, int]]) -> None:
         """Chains may be followed from now on; those no later in place or entry are dropped."""
         for step, place, entry in fresh:
             chains = self._stale[step]
-            while chains and (chains[-1][1] <= entry or self._rule.order == "strict"):
+            while chains and (chains[-1][1] <= entry or self._strict):
                 chains.pop()
             chains.append((place, entry))
         self._fresh = []
 
     def _exclude(self, bits: int) -> None:
-        self._fresh = [chain for chain in self._fresh if not self._spans[chain[0]] & bits]
-        for step, spans in enumerate(self._spans):
+        self._fresh = [chain for chain in self._fresh if not self._plan.spans[chain[0]] & bits]
+        for step, spans in enumerate(self._plan.spans):
             if spans & bits:
                 self._stale[step].clear()
 
 
-def replay(unit: UnitEvents, rule: Rule) -> list[Attempt]:
+def replay(unit: UnitEvents, plan: Plan) -> list[Attempt]:
     """What a unit counts as: one attempt, or under ``every`` each of them; none without an entry."""
-    if rule.entry != "every":
-        entering = unit.entering[:1] if rule.entry == "first" else unit.entering
-        return [_counted(unit, rule, _swept(unit, rule, entering), entering)] if entering else []
+    if plan.rule.entry != "every":
+        entering = unit.entering[:1] if plan.rule.entry == "first" else unit.entering
+        return [_counted(unit, plan, _swept(unit, plan, entering), entering)] if entering else []
     found = []
     position = 0
     while position < len(unit.entering):
-        sweep, position = _one_attempt(unit, rule, position)
+        sweep, position = _one_attempt(unit, plan, position)
         found.append((sweep, position))
     starts = [0, *(position for _, position in found[:-1])]
     return [
-        _counted(unit, rule, sweep, [unit.entering[start]])
+        _counted(unit, plan, sweep, [unit.entering[start]])
         for (sweep, _), start in zip(found, starts, strict=True)
     ]
 
 
-def is_hit(unit: UnitEvents, rule: Rule, entry: int) -> bool:
+def is_hit(unit: UnitEvents, plan: Plan, entry: int) -> bool:
     """Whether an excluding event comes inside an entry's windows while it stands at a step it excludes.
 
     It stands at its deepest level so far; an event that takes it deeper does not hit.
     """
-    sweep = Sweep(unit, rule)
+    rule, sweep = plan.rule, Sweep(unit, plan)
     sweep.take(entry, True)
     for place in range(entry + 1, len(unit.ts)):
         level, now = sweep.level, unit.ts[place]
         if level == rule.steps or (rule.window is not None and now - unit.ts[entry] > rule.window):
             return False
-        stands = unit.excludes[place] & rule.spans(level)
-        running = stands and rule.is_running(level, unit.ts[sweep.latest(level)], unit.ts[entry], now)
+        stands = unit.excludes[place] & plan.spans[level]
+        running = stands and plan.is_running(level, unit.ts[sweep.latest(level)], unit.ts[entry], now)
         sweep.take(place, False)
         if running and sweep.level == level:
             return True
     return False
 
 
-def _swept(unit: UnitEvents, rule: Rule, entering: list[int]) -> Sweep:
+def _swept(unit: UnitEvents, plan: Plan, entering: list[int]) -> Sweep:
     """The chains of some entries over all the unit's events."""
-    sweep = Sweep(unit, rule)
+    sweep = Sweep(unit, plan)
     enters = set(entering)
     for place in range(entering[0], len(unit.ts)):
         sweep.take(place, place in enters)
     return sweep
 
 
-def _one_attempt(unit: UnitEvents, rule: Rule, position: int) -> tuple[Sweep, int]:
+def _one_attempt(unit: UnitEvents, plan: Plan, position: int) -> tuple[Sweep, int]:
     """The attempt from an entry, given as its position among the entries, and the position of the next."""
-    sweep = Sweep(unit, rule)
+    last, sweep = plan.rule.steps, Sweep(unit, plan)
     start = unit.entering[position]
     sweep.take(start, True)
     position += 1
     for place in range(start + 1, len(unit.ts)):
-        done = sweep.level == rule.steps
+        done = sweep.level == last
         is_entry = position < len(unit.entering) and unit.entering[position] == place
         if done and is_entry:
             return sweep, position
         if not done:
             sweep.take(place, False)
         if is_entry:
-            if sweep.level < rule.steps and not sweep.is_running(unit.ts[place]):
+            if sweep.level < last and not sweep.is_running(unit.ts[place]):
                 return sweep, position
             position += 1
     return sweep, len(unit.entering)
 
 
-def _counted(unit: UnitEvents, rule: Rule, sweep: Sweep, entering: list[int]) -> Attempt:
-    level = sweep.level
-    first = sweep.first[level]
-    assert first is not None
-    moment, entry = first
-    places = {1: entry} if level == 1 else _places(unit, rule, entry, level, moment)
-    ts = unit.ts
+def _counted(unit: UnitEvents, plan: Plan, sweep: Sweep, entering: list[int]) -> Attempt:
+    rule, ts, level = plan.rule, unit.ts, sweep.level
+    moment, entry = sweep.first[level]
+    places = {1: entry} if level == 1 else _places(unit, plan, entry, level, moment)
     may_pass = level < rule.steps and any(
         rule.may_pass(step, ts[place], ts[latest], level)
         for step, place, latest in sweep.standing()
         if rule.order != "strict" or place == len(ts) - 1
     )
-    stricter = strictly(rule)
-    if stricter is None:
+    if plan.stricter is None:
         strict_level = -1
-    elif not unit.tied or rule.ties == "strict":
+    elif not unit.tied or plan.stricter is plan:
         strict_level = level
     elif rule.entry == "every":
-        strict_level = _level_of_one(unit, stricter, entering[0])
+        strict_level = _level_of_one(unit, plan.stricter, entering[0])
     else:
-        strict_level = _swept(unit, stricter, entering).level
+        strict_level = _swept(unit, plan.stricter, entering).level
     return Attempt(
         level=level,
         places=[places.get(step, -1) for step in range(1, rule.steps + 1)],
@@ -235,9 +258,9 @@ def _counted(unit: UnitEvents, rule: Rule, sweep: Sweep, entering: list[int]) ->
     )
 
 
-def _level_of_one(unit: UnitEvents, rule: Rule, entry: int) -> int:
+def _level_of_one(unit: UnitEvents, plan: Plan, entry: int) -> int:
     """The level of one entry, read no further than its chains run."""
-    sweep = Sweep(unit, rule)
+    rule, sweep = plan.rule, Sweep(unit, plan)
     sweep.take(entry, True)
     for place in range(entry + 1, len(unit.ts)):
         over = rule.order == "strict" and place >= entry + rule.steps
@@ -247,9 +270,9 @@ def _level_of_one(unit: UnitEvents, rule: Rule, entry: int) -> int:
     return sweep.level
 
 
-def _places(unit: UnitEvents, rule: Rule, entry: int, level: int, moment: int) -> dict[int, int]:
+def _places(unit: UnitEvents, plan: Plan, entry: int, level: int, moment: int) -> dict[int, int]:
     """Step → place of the chain to the moment that does each step, and as early as it can, step 2 first."""
-    onward = _onward(unit, rule, entry, level, moment)
+    onward = _onward(unit, plan, entry, level, moment)
     link = (1, entry)
     places = {1: entry}
     while link != (level, moment):
@@ -258,22 +281,20 @@ def _places(unit: UnitEvents, rule: Rule, entry: int, level: int, moment: int) -
     return places
 
 
-def _onward(unit: UnitEvents, rule: Rule, entry: int, level: int, moment: int) -> dict[Link, Link]:
+def _onward(unit: UnitEvents, plan: Plan, entry: int, level: int, moment: int) -> dict[Link, Link]:
     """From the back: for each link from which the moment can be reached, the best link after it."""
-    ts = unit.ts
+    rule, ts, spans = plan.rule, unit.ts, plan.spans
     nearest: dict[int, int] = {level: moment}
     onward: dict[Link, Link] = {}
     excluding = [len(ts)] * len(rule.exclusions)
-    spans = [rule.spans(step) for step in range(level + 1)]
     same_time: list[Link] = []
 
     def best(step: int, place: int) -> Link | None:
-        for following in rule.next_steps(step):
+        for following in plan.following[step]:
             there = nearest.get(following) if following <= level else None
             if there is None or (rule.order == "strict" and there != place + 1):
                 continue
-            since = ts[there] - ts[place]
-            if since < rule.gap or since > rule.step_windows.get(following, since):
+            if not rule.gap <= ts[there] - ts[place] <= plan.windows[following]:
                 continue
             if not any(spans[step] >> bit & 1 and at < there for bit, at in enumerate(excluding)):
                 return following, there

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -18,13 +19,13 @@ from queries.kernels.filling import is_hit_any, replay_any
 from queries.kernels.levels import Follows, is_vectorised, levels
 from queries.kernels.ordering import Bools, Ints
 from queries.kernels.places import places
-from queries.kernels.replay import Attempt, UnitEvents, is_hit, replay
+from queries.kernels.replay import Attempt, Plan, UnitEvents, is_hit, replay
 from queries.kernels.rule import Rule, strictly
 from queries.kernels.standing import open_units
 from queries.kernels.tolerant import is_hit_tolerant, replay_tolerant
 
-Hit = Callable[[UnitEvents, Rule, int], bool]
-Replay = Callable[[UnitEvents, Rule], list[Attempt]]
+Hit = Callable[[UnitEvents, int], bool]
+Replay = Callable[[UnitEvents], list[Attempt]]
 
 
 def judge(block: Block, rule: Rule) -> tuple[Counted, Ints]:
@@ -133,7 +134,7 @@ def _one_by_one(block: Block, rule: Rule, units: Bools) -> Counted:
     one = _replay_of(rule)
     rows: list[tuple[int, int, Attempt]] = []
     for unit, start, events in _events_of(block, np.flatnonzero(units)):
-        rows.extend((unit, start, attempt) for attempt in one(events, rule))
+        rows.extend((unit, start, attempt) for attempt in one(events))
     if not rows:
         return together([], rule.steps)
     starts = np.array([start for _, start, _ in rows], np.int64)
@@ -150,14 +151,19 @@ def _one_by_one(block: Block, rule: Rule, units: Bools) -> Counted:
 
 def _replay_of(rule: Rule) -> Replay:
     if rule.order == "any":
-        return replay_any
-    return replay_tolerant if rule.tolerance else replay
+        return partial(replay_any, rule=rule)
+    if rule.tolerance:
+        return partial(replay_tolerant, rule=rule)
+    return partial(replay, plan=Plan(rule))
 
 
 def _hit_of(rule: Rule) -> Hit:
     if rule.order == "any":
-        return is_hit_any
-    return is_hit_tolerant if rule.tolerance else is_hit
+        return lambda unit, entry: is_hit_any(unit, rule, entry)
+    if rule.tolerance:
+        return lambda unit, entry: is_hit_tolerant(unit, rule, entry)
+    plan = Plan(rule)
+    return lambda unit, entry: is_hit(unit, plan, entry)
 
 
 def _hit(block: Block, rule: Rule, counted: Counted) -> Bools:
@@ -189,7 +195,7 @@ def _all_hit(block: Block, rule: Rule, counted: Counted, suspects: Bools | None 
         entries = events.entering
         if rule.entry != "any":
             entries = (runs[unit] - start).tolist()
-        hit[unit] = all(is_hit_by(events, rule, entry) for entry in reversed(entries))
+        hit[unit] = all(is_hit_by(events, entry) for entry in reversed(entries))
     return hit[counted.unit]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from queries.kernels import ways
 from queries.kernels.funnel import Folded, Rule, fold, fold_packed, merge, refusals
 from queries.kernels.ordering import Events, Packing
 from queries.ranges import parse_duration
@@ -418,3 +419,47 @@ def test_times_too_far_apart_for_one_key_are_searched_person_by_person() -> None
     assert folded.reached.T.tolist() == [[5, 0, far], [-far, 4, 3]]
     attempts = fold(Events(person, ts, steps), Rule(3, 9, far, tolerance=5, entry="every"))
     assert attempts.level.tolist() == [2, 1]
+
+
+def longer_people(rng: random.Random, steps: int, exclusions: int, shared: bool) -> Events:
+    """People with up to 60 events, past what can be written out, many at equal times."""
+    parts = []
+    for person in range(12):
+        count = rng.randint(1, 60)
+        span = rng.choice((10, 60, 300))
+        for sequence in range(count):
+            matched = rng.sample(range(steps), min(steps, rng.choice((0, 1, 1, 1, 1, 2 if shared else 1))))
+            parts.append(
+                (
+                    person,
+                    TICK // 10 * rng.randrange(span),
+                    sum(1 << bit for bit in matched),
+                    sequence,
+                    rng.randint(-1, 2),
+                    sum(1 << bit for bit in range(exclusions) if rng.random() < 0.05),
+                    rng.choice((-1, 0, 0, 0, 1)),
+                )
+            )
+    person, ts, bits, sequence, value, excludes, held = np.array(parts, np.int64).T
+    return Events(person, ts, bits, (sequence,), value, excludes, held)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_way_gives_the_same_for_longer_people(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block at once and event by event, each held to brute force on short people, agree on long ones."""
+    rng = random.Random(f"long {SEED} {seed}")
+    for _ in range(max(1, SETS // 160)):
+        options = options_with(rng, random_names(rng))
+        rule = rule_of(options)
+        events = longer_people(rng, rule.steps, len(rule.exclusions), shared=not rule.tolerance)
+        whole = fold(events, rule)
+        with monkeypatch.context() as patch:
+            patch.setattr(ways, "is_vectorised", lambda rule: False)
+            patch.setattr(ways, "is_in_rounds", lambda rule: False)
+            patch.setattr(ways, "is_plain", lambda block: np.zeros(block.units, bool))
+            one_by_one = fold(events, rule)
+        for field in fields(Folded):
+            assert np.array_equal(getattr(one_by_one, field.name), getattr(whole, field.name)), (
+                rule,
+                field.name,
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,8 @@ from workbench.sources.probing import Moved, Unreadable
 from workbench.sources.snapshot import Listed
 
 _MAIN = "main"
+_one_at_a_time = threading.Lock()
+"""Threads that open a file at once share one instance of it in DuckDB, whose settings are locked by the first."""
 _NOT_PARQUET = re.compile(r"\b(U?HUGEINT|BIT|BIGNUM|VARINT|UNION|VARIANT|GEOMETRY|INTERVAL)\b")
 """Types that Parquet lacks, or would round."""
 _TO_TELL = re.compile(r"open in another process|memory|disk is full|spill")
@@ -116,15 +119,16 @@ def _opened(listed: Listed, folder: Path | None, task: Task | None) -> Iterator[
     A view of the file could name other files: they are as closed to it as to every query.
     """
     try:
-        con = _connect(listed.location, folder)
-        if task is not None:
-            task.register(con)
-        try:
-            yield con
-        finally:
+        with _one_at_a_time:
+            con = _connect(listed.location, folder)
             if task is not None:
-                task.release(con)
-            con.close()
+                task.register(con)
+            try:
+                yield con
+            finally:
+                if task is not None:
+                    task.release(con)
+                con.close()
     except FAULTS as error:
         failure = translate(error, [listed.path], task)
         if isinstance(failure, Cancelled | TimedOut) or _TO_TELL.search(failure.message):

@@ -10,20 +10,10 @@ from queries.question import Note
 from workbench.errors import UsageError
 from workbench.sources import times
 from workbench.sources.duck_types import Typed, literal, quote
-from workbench.sources.mapping import (
-    UNNESTED,
-    UNNESTED_NUMBER,
-    FileMap,
-    NotRead,
-    TablePlan,
-    assumed_plan,
-    listed,
-    map_file,
-    render,
-    table_plan,
-)
+from workbench.sources.mapping import TablePlan, assumed_plan, listed, map_file, table_plan
 from workbench.sources.shapes import HasValue
 from workbench.sources.snapshot import DataFile, Listed, SetAside, SourceFiles
+from workbench.sources.taking import UNNESTED, UNNESTED_NUMBER, FileMap, NotRead, render
 from workbench.workspace import Source, Workspace
 
 Sample = Callable[[str], list[tuple[object, ...]]]

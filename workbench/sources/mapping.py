@@ -9,17 +9,27 @@ from dataclasses import dataclass, field, replace
 from queries.question import ColumnKind
 from workbench.sources import duck_types
 from workbench.sources.canonical import COLUMNS, RESERVED, is_canonical, is_id, kind_of
-from workbench.sources.duck_types import Typed, literal, quote, reach
+from workbench.sources.duck_types import Typed, quote
 from workbench.sources.shapes import OWN, HasValue, Shape, ShapeTable, TableKind, recognise, shape_named
 from workbench.sources.snapshot import DataFile
+from workbench.sources.taking import (
+    ROW,
+    UNNESTED,
+    UNNESTED_NUMBER,
+    FileMap,
+    NotRead,
+    first_of,
+    items_of,
+    render,
+    taken,
+    unnested,
+)
 from workbench.workspace import ANY_TIME, MoneyUnit, Source, Take, TimeFormat
 
 ORDER_EVENT = "order"
 """What an order made of lines is called unless the source says otherwise."""
 
 ANY_ID = "any id (user_id, anonymous_id, ids.KIND)"
-
-_PLACEHOLDER = re.compile(r"\{(length )?([^{}]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +45,6 @@ class TablePlan:
     """Of times without one, where the shape says it."""
     money_unit: MoneyUnit = "major"
     table: ShapeTable | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileMap:
-    """The canonical columns and the properties of one file, as SQL over the file's columns."""
-
-    canonical: Mapping[str, tuple[Typed, ...]]
-    """Of several the first that is not null."""
-    properties: Mapping[str, Typed]
-    rows: str | None = None
-    """The list whose elements are the rows, as SQL; None: the file's own rows."""
-    where: str | None = None
-    """The condition on rows, as SQL."""
-    items: tuple[FileMap, ...] = ()
-    """What the events of this file say of items."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotRead:
-    """Why a file is no event file, or can't be read as one."""
-
-    reason: str
-    hint: str | None = None
-    unlike: bool = False
-    """True where nothing says that it was meant to hold events."""
 
 
 def table_plan(source: Source, columns: Sequence[str], has_value: HasValue | None = None) -> TablePlan | None:
@@ -115,13 +100,13 @@ def map_file(
     columns = {name: Typed(f"{alias}.{quote(name)}", type_) for name, type_ in file.columns if usable(name)}
     columns |= {name: one for name, one in virtual.items() if duck_types.match(name, columns) is None}
     table = plan.table
-    rows = _unnested(table.rows if table else None, columns, alias)
+    rows = unnested(table.rows if table else None, columns, alias)
     if isinstance(rows, NotRead):
         return rows
-    items = _items(table, columns, alias, file_name, companions)
-    unnested: set[str] = set()
+    items = items_of(table, columns, alias, file_name, companions)
+    used = {ROW}
     if rows is not None:
-        unnested.add(rows.root)
+        used.add(rows.root)
         columns = {**columns, ROW: rows.element}
     takes = dict(plan.map)
     if plan.event is not None:
@@ -132,12 +117,11 @@ def map_file(
         if is_canonical(wanted) and wanted not in takes:
             takes[wanted] = Take(names=(name,))
     canonical: dict[str, tuple[Typed, ...]] = {}
-    used = {ROW, *unnested}
     missing = []
     for name, take in takes.items():
-        found = _taken(take, columns, used, file_name, companions)
+        found = taken(take, columns, used, file_name, companions)
         if found:
-            canonical[name] = _first_of(found) if kind_of(name) == "time" else found
+            canonical[name] = first_of(found) if kind_of(name) == "time" else found
         elif take.sql is None:
             missing.append(name)
     if trouble := _incomplete(plan, canonical, missing, takes, columns):
@@ -150,78 +134,11 @@ def map_file(
     return FileMap(canonical, properties, rows.sql, where, items)
 
 
-ROW = "row"
-"""What an element of a table's ``rows`` is called in paths."""
-UNNESTED, UNNESTED_NUMBER = "unnested_row", "unnested_number"
-"""The columns an unnested scan has beside the file's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    sql: str
-    element: Typed
-    root: str
-    """The column that held the list."""
-
-
-def _unnested(path: str | None, columns: Mapping[str, Typed], alias: str) -> _Rows | NotRead | None:
-    if path is None:
-        return None
-    reached = _reached(path, columns)
-    listed_ = None if reached is None else duck_types.elements(reached[1])
-    if reached is None or listed_ is None:
-        return NotRead(f"no list {path}")
-    return _Rows(listed_.sql, Typed(f"{alias}.{quote(UNNESTED)}", listed_.type[:-2]), reached[0])
-
-
-def _items(
-    table: ShapeTable | None,
-    columns: Mapping[str, Typed],
-    alias: str,
-    file_name: str,
-    companions: Mapping[str, Sequence[str]],
-) -> tuple[FileMap, ...]:
-    """What a table's own rows say of items; where a file lacks the list, nothing."""
-    found = []
-    for one in () if table is None else table.items:
-        rows = _unnested(one.rows, columns, alias)
-        if isinstance(rows, NotRead):
-            continue
-        reached = columns if rows is None else {**columns, ROW: rows.element}
-        taken = {name: _taken(take, reached, set(), file_name, companions) for name, take in one.map.items()}
-        where = None if one.where is None else render(one.where, reached, companions)
-        canonical = {name: parts for name, parts in taken.items() if parts}
-        found.append(FileMap(canonical, {}, None if rows is None else rows.sql, where))
-    return tuple(found)
-
-
-def _first_of(times: tuple[Typed, ...]) -> tuple[Typed, ...]:
-    """Several columns of moments of one type as one; of other types only the first can be read."""
-    alike = [one.sql for one in times if one.type == times[0].type]
-    return times if len(alike) == 1 else (Typed(f"coalesce({', '.join(alike)})", times[0].type),)
-
-
 def cast(name: str, sources: Sequence[Typed], plan: TablePlan, decimals: int) -> str:
     """The SQL of a canonical column that is no time, in its one type."""
     kind = kind_of(name)
     parts = [_cast(kind, one, plan, decimals) for one in sources]
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
-
-
-def render(template: str, columns: Mapping[str, Typed], companions: Mapping[str, Sequence[str]]) -> str:
-    """A shape's expression with its ``{path}``, ``{length path}`` and ``{companion.name}`` as text."""
-
-    def put(found: re.Match[str]) -> str:
-        path = found[2].strip()
-        head, _, rest = path.partition(".")
-        if head in companions and duck_types.match(head, columns) is None:
-            return f"{quote(head)}.{quote(rest)}" if rest in companions[head] else "NULL::VARCHAR"
-        column = _reached(path, columns)
-        if column is None:
-            return "NULL::VARCHAR"
-        return f"CAST({duck_types.length(column[1])} AS VARCHAR)" if found[1] else duck_types.text(column[1])
-
-    return _PLACEHOLDER.sub(put, template)
 
 
 def _over(source: Source, table: ShapeTable | None) -> TablePlan:
@@ -258,43 +175,6 @@ def _unreadable(names: Sequence[str]) -> NotRead | None:
 def usable(name: str) -> bool:
     """Whether a column of this name can be asked for: not empty, at most 128 characters, all printable."""
     return bool(name) and len(name) <= 128 and name.isprintable()
-
-
-def _taken(
-    take: Take,
-    columns: Mapping[str, Typed],
-    used: set[str],
-    file_name: str,
-    companions: Mapping[str, Sequence[str]],
-) -> tuple[Typed, ...]:
-    if take.constant is not None:
-        return (Typed(f"{literal(take.constant)}::VARCHAR", "VARCHAR"),)
-    if take.file:
-        return (Typed(file_name, "VARCHAR"),)
-    if take.sql is not None:
-        return (Typed(f"({render(take.sql, columns, companions)})", "VARCHAR"),)
-    found = []
-    for path in take.names:
-        reached = _reached(path, columns)
-        if reached is not None:
-            found.append(reached[1])
-            if reached[1] is columns[reached[0]]:
-                used.add(reached[0])
-    return tuple(found)
-
-
-def _reached(path: str, columns: Mapping[str, Typed]) -> tuple[str, Typed] | None:
-    """The column a path begins in and what it leads to; a column of that whole name goes first."""
-    whole = duck_types.match(path, columns)
-    if whole is not None:
-        return whole, columns[whole]
-    parts = duck_types.steps(path)
-    for cut in range(len(parts) - 1, 0, -1):
-        root = duck_types.match(".".join(parts[:cut]), columns)
-        if root is not None:
-            found = reach(columns[root], parts[cut:])
-            return None if found is None else (root, found)
-    return None
 
 
 def _incomplete(

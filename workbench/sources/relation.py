@@ -24,10 +24,11 @@ from workbench.sources.grouping import (
     timed,
     zone_of,
 )
-from workbench.sources.mapping import UNNESTED_NUMBER, TablePlan, cast, listed
+from workbench.sources.mapping import TablePlan, cast, listed
 from workbench.sources.probing import bounds
 from workbench.sources.shapes import shape_named
 from workbench.sources.snapshot import DataFile, SetAside, SourceFiles
+from workbench.sources.taking import UNNESTED_NUMBER
 from workbench.workspace import Source, Workspace
 
 SOURCE_INDEX = "source_index"
