@@ -21,7 +21,7 @@ from queries.kernels.ordering import Events, Packing
 from queries.ranges import parse_duration
 from tests.oracles.funnel import Answer, Event, Options, random_users, user_answers
 
-SETS = int(os.environ.get("WORKBENCH_ORACLE_RULES", "4800"))
+SETS = int(os.environ.get("WORKBENCH_ORACLE_RULES", "3600"))
 """Random option sets compared, three people each; raise it for a soak, with another seed. A soak says on
 standard output what it compared (``pytest -s``)."""
 SEED = int(os.environ.get("WORKBENCH_ORACLE_SEED", "0"))
