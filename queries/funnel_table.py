@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from queries import statistics
 from queries.kernels.funnel import Folded
 from queries.question import Note, QuestionError, Row, Shown
 from queries.suggest import hint
+
+if TYPE_CHECKING:
+    from queries.funnel_request import FunnelRequest
 
 Ints = NDArray[np.int64]
 
@@ -37,6 +41,7 @@ LAYOUT = (
     Shown("open", "open", "integer"),
     Shown("seconds_from_previous_median", "median", "seconds"),
 )
+SKIPPED_COLUMN = Shown("skipped", "skipped", "integer")
 
 HISTOGRAM_BINS = 20
 _NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -60,12 +65,20 @@ class FunnelTable:
     of their own.
     """
 
-    def __init__(self, steps: Sequence[str], folded: Folded, values: Sequence[str] | None, top: int) -> None:
-        self._steps = steps
+    def __init__(self, request: FunnelRequest, folded: Folded, values: Sequence[str] | None) -> None:
+        self._request = request
+        # In any order a row is a number of steps, not one of them.
+        self._steps = [None if request.order == "any" else str(step) for step in request.steps]
         self._folded = folded
+        self._since = _since(folded, first=request.since == "first")
         self._groups = [_Group(None, np.arange(len(folded.value)), is_total=True)]
         if values is not None:
-            self._groups += self._split(values, top)
+            self._groups += self._split(values, request.scope.top)
+
+    @property
+    def layout(self) -> tuple[Shown, ...]:
+        """The columns a table shows."""
+        return (*LAYOUT[:-1], SKIPPED_COLUMN, LAYOUT[-1]) if self._request.optional else LAYOUT
 
     def _split(self, values: Sequence[str], top: int) -> Iterator[_Group]:
         code = self._folded.value
@@ -105,17 +118,16 @@ class FunnelTable:
                 **_rate("from_previous", n, counts[step - 2] if step > 1 else None),
                 "dropped": n - counts[step] - still_open if step < len(self._steps) else 0,
                 "open": still_open,
-                "skipped": 0,
+                "skipped": int(((self._folded.skipped[group.places] >> (step - 1) & 1) != 0).sum()),
                 **self._times(group, step),
             }
 
     def _times(self, group: _Group, step: int) -> dict[str, object]:
-        """Exact quantiles of the counted attempts that reached the step, in seconds."""
-        there = group.places[self._folded.level[group.places] >= step]
-        reached = self._folded.reached[:, there]
-        entry = np.sort(reached[step - 1] - reached[0])
-        previous = np.sort(reached[step - 1] - reached[max(step - 2, 0)])
+        """Exact quantiles of the counted attempts that did the step, in seconds."""
         blank = step == 1
+        there = group.places[self._folded.reached[step - 1, group.places] >= 0]
+        entry = np.sort(self._since[step - 1, there])
+        previous = np.sort(_since_previous(self._folded.reached[:step, there]))
         return {
             "seconds_from_entry_median": None if blank else statistics.quantile_seconds(entry, 1, 2),
             "seconds_from_entry_p25": None if blank else statistics.quantile_seconds(entry, 1, 4),
@@ -125,49 +137,49 @@ class FunnelTable:
         }
 
     def totals(self) -> dict[str, object]:
-        """People who entered and converted, the rate with its interval, the time to convert."""
+        """People who entered and converted, the rate with its interval, the time to convert.
+
+        ``entered`` and ``converted`` are of the unit (people, attempts, held values), ``users`` of people.
+        """
         entered = len(self._folded.level)
         done = self._folded.level == len(self._steps)
         converted = int(done.sum())
         interval = statistics.wilson(converted, entered)
-        seconds = np.sort(self._folded.reached[-1, done] - self._folded.reached[0, done])
+        seconds = np.sort(self._since[-1, done])
         several = len(self._steps) > 1
         return {
-            "users": entered,
+            "users": len(np.unique(self._folded.person)),
+            "entered": entered,
             "converted": converted,
             "conversion_rate": converted / entered if entered else None,
             "ci_low": None if interval is None else interval[0],
             "ci_high": None if interval is None else interval[1],
             "dropped": int((~self._folded.open & ~done).sum()),
             "open": int(self._folded.open.sum()),
+            "removed": len(np.unique(self._folded.removed)),
             "seconds_to_convert_median": statistics.quantile_seconds(seconds, 1, 2) if several else None,
             "histogram": histogram(seconds) if several else [],
         }
 
     def notes(self) -> list[Note]:
-        """Equal times and small numbers, counted."""
+        """Equal times, people left out and small numbers, counted."""
         notes = []
-        if self._folded.tied_events:
-            differ = int((self._folded.level != self._folded.strict_level).sum())
-            notes.append(
-                Note(
-                    "equal-times",
-                    f"{self._folded.tied_events:,} matching events share person and millisecond with another",
-                    count=self._folded.tied_events,
-                )
-            )
-            notes.append(
-                Note(
-                    "strict-times-differ",
-                    f"{differ:,} people would stand at another step if times had to increase",
-                    count=differ,
-                )
-            )
-        if 0 < len(self._folded.level) < statistics.SMALL:
-            text = (
-                f"only {len(self._folded.level)} entered: rates of fewer than {statistics.SMALL} say little"
-            )
-            notes.append(Note("small-sample", text, count=len(self._folded.level)))
+        folded = self._folded
+        if folded.tied_events:
+            text = f"{folded.tied_events:,} matching events share person and millisecond with another"
+            notes.append(Note("equal-times", text, count=folded.tied_events))
+            known = folded.strict_level >= 0
+            differ = int((folded.level != folded.strict_level)[known].sum())
+            if self._request.ties == "order" and known.any():
+                text = f"{differ:,} would stand at another step if times had to increase"
+                notes.append(Note("strict-times-differ", text, count=differ))
+        if len(folded.removed):
+            left_out = len(np.unique(folded.removed))
+            text = f"{left_out:,} left out by --exclusion remove: they are in no row"
+            notes.append(Note("removed", text, count=left_out))
+        if 0 < len(folded.level) < statistics.SMALL:
+            text = f"only {len(folded.level)} entered: rates of fewer than {statistics.SMALL} say little"
+            notes.append(Note("small-sample", text, count=len(folded.level)))
         return notes
 
     def codes(self, cell: str) -> Ints:
@@ -180,7 +192,8 @@ class FunnelTable:
         if found.measure in ("dropped", "open"):
             is_open = self._folded.open[places]
             chosen = (level == found.step) & (is_open == (found.measure == "open")) & (found.step < last)
-        return np.asarray(self._folded.person[places[chosen]])
+        people: Ints = np.unique(self._folded.person[places[chosen]])
+        return people
 
     def _group(self, value: str | None) -> _Group:
         if value is None:
@@ -209,6 +222,24 @@ class FunnelTable:
         steps = range(1, len(self._steps) + 1)
         short = [f"{measure}:{step}" for measure in ("dropped", "open") for step in steps[:-1]]
         return [*(f"reached:{step}" for step in steps), *short, "converted"]
+
+
+def _since(folded: Folded, *, first: bool) -> Ints:
+    """``(steps, entries)``: ms from the entry (or the first step 1 in range) to each step; −1 where not done.
+
+    A step that a tolerance lets come before the entry counts as at once.
+    """
+    start = folded.first_entry if first else folded.reached[0]
+    return np.where(folded.reached < 0, -1, np.maximum(folded.reached - start, 0))
+
+
+def _since_previous(reached: Ints) -> Ints:
+    """ms from the step done before to the last step given, for entries that did it; skipped steps passed over."""
+    before = reached[0]
+    for step in range(1, len(reached) - 1):
+        before = np.where(reached[step] >= 0, reached[step], before)
+    times: Ints = np.maximum(reached[-1] - before, 0)
+    return times
 
 
 def _rate(name: str, k: int, n: int | None) -> dict[str, float | None]:

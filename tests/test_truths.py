@@ -18,7 +18,6 @@ WAITING = {
     "many-visits-few-orders": "unit session",
     "cart-loss-web": "unit session",
     "payment-failure": "unit session",
-    "refunds": "rule hold",
     "missing-brand": "report search",
     "assists-seldom-closes": "report attribution",
     "costs": "report attribution",
@@ -35,7 +34,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def truths() -> Iterator[str]:
-    yield from ("events", "forced-login", "forced-login-count", "missing-brand-searchers", "repurchase")
+    yield from (
+        "events",
+        "forced-login",
+        "forced-login-count",
+        "missing-brand-searchers",
+        "repurchase",
+        "refunds",
+    )
 
 
 def planted(shop: Path) -> dict[str, dict[str, Any]]:

@@ -18,8 +18,8 @@ SECONDS = 3.0
 """Longer than this nobody waits for a tab."""
 
 # Names come from the data, and bash puts what it is offered on the command line as it is: a name with a
-# dollar, a quote, a blank or a control character is not offered at all.
-_PLAIN = re.compile(r"[\w./-]+")
+# dollar, a quote, a blank or a control character, or that looks like an option, is not offered at all.
+_PLAIN = re.compile(r"[\w./][\w./-]*")
 
 
 def complete_event(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

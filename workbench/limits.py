@@ -18,7 +18,10 @@ from workbench.one_line import one_line
 SPILL_VARIABLE = "WORKBENCH_SPILL"
 
 _GIB = 1 << 30
+MOST_THREADS = 1024
+"""The engine starts as many as it is told, which tens of thousands keep from ever answering."""
 _LEAST_MEMORY = 64 << 20
+_MOST_MEMORY = 1 << 50
 _LEAST_ADDRESS_SPACE = 3 << 29
 """Under ``ulimit -v`` below this the engine fails for no memory, or crashes the process."""
 _UNITS = {"": 1, "B": 1}
@@ -46,7 +49,7 @@ def default_limits() -> Limits:
 def limits(memory: str | None, threads: int | None) -> Limits:
     """The default limits with ``--memory`` (``512MB``, ``2GiB``) and ``--threads`` in their place.
 
-    Raises :class:`UsageError` for a size that cannot be read, under 64 MiB, or for less than one thread,
+    Raises :class:`UsageError` for a size that cannot be read, under 64 MiB or over 1 PiB, or for threads out of range,
     :class:`QueryFailed` where the process itself is limited to less than the engine starts with.
     """
     space = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -57,8 +60,8 @@ def limits(memory: str | None, threads: int | None) -> Limits:
             "raise the limit, as with `ulimit -v unlimited`",
         )
     default = default_limits()
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads}: at least one thread is needed", "try --threads 2")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"--threads {threads}: from 1 to {MOST_THREADS} can be used", "try --threads 2")
     return Limits(
         default.memory_bytes if memory is None else _parse_size(memory),
         default.threads if threads is None else threads,
@@ -73,6 +76,8 @@ def _parse_size(text: str) -> int:
     size = int(float(match[1]) * unit)
     if size < _LEAST_MEMORY:
         raise UsageError(f"--memory {one_line(text)}: too little to work with", "give at least 64MiB")
+    if size > _MOST_MEMORY:
+        raise UsageError(f"--memory {one_line(text)}: more than any host has", "write it like 2GB")
     return size
 
 

@@ -81,7 +81,7 @@ def _reach(block: Block, rule: Rule) -> _Reach:
     start = block.same_time(first=True)[entries] if len(entries) else entries
     cut = np.full(len(entries), NEVER)
     if block.excludes is not None:
-        excluding = np.flatnonzero(block.excludes)
+        excluding = np.flatnonzero(block.excludes != 0)
         cut = _first_from(block, excluding, entries + 1, unit)
     places = np.full((rule.steps, len(entries)), NEVER)
     for step in range(1, rule.steps + 1):

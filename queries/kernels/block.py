@@ -57,7 +57,7 @@ class Block:
 
     def lane(self, step: int) -> Ints:
         """Places of the events that match a step."""
-        return np.flatnonzero(self.steps & (1 << (step - 1)))
+        return np.flatnonzero((self.steps & (1 << (step - 1))) != 0)
 
     def excluding(self, bits: int) -> Ints | None:
         """How many events before each place are of some exclusions; None where there are none of them."""
@@ -153,12 +153,11 @@ def together(parts: list[Counted], steps: int) -> Counted:
 def block_of(events: Events, unit: Ints, rule: Rule) -> Block:
     """The block of events in reading order; ``unit`` numbers their units from 0, ascending."""
     steps = events.steps
-    same = (unit[1:] == unit[:-1]) & (events.ts[1:] == events.ts[:-1]) & (steps[1:] != 0)
     units = int(unit[-1]) + 1 if len(unit) else 0
-    tied = None
-    if same.any():
+    tied, again = None, repeated_moments(unit, events.ts, steps)
+    if len(again):
         tied = np.zeros(units, bool)
-        tied[unit[1:][same]] = True
+        tied[unit[again]] = True
     inside = _in_range(events.ts, rule)
     if rule.range == "whole" and inside is not None:
         steps = np.where(inside, steps, 0)
@@ -166,6 +165,13 @@ def block_of(events: Events, unit: Ints, rule: Rule) -> Block:
     if inside is not None:
         entering &= inside
     return Block(unit, units, events.ts, steps, events.excludes, np.flatnonzero(entering), tied)
+
+
+def repeated_moments(unit: Ints, ts: Ints, steps: Ints) -> Ints:
+    """Places of the events that match a step at the time of the one before them; those of no step come last."""
+    again = np.flatnonzero(ts[1:] == ts[:-1]) + 1
+    kept: Ints = again[(unit[again] == unit[again - 1]) & (steps[again] != 0)]
+    return kept
 
 
 def _in_range(ts: Ints, rule: Rule) -> Bools | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from queries.kernels.block import Block, Counted, block_of, firsts, lasts
+from queries.kernels.block import Block, Counted, block_of, firsts, lasts, repeated_moments
 from queries.kernels.ordering import BLOCK_EVENTS, Bools, Events, Ints, Packing, cut, reading_order
 from queries.kernels.rule import Rule, refusals
 from queries.kernels.ways import judge
@@ -175,12 +175,10 @@ def _by_held_value(events: Events) -> tuple[Events, Ints]:
 
 
 def _tied_events(events: Events) -> int:
-    """How many matching events share person and time with another; those of no step are read last."""
-    person, ts, steps = events.person, events.ts, events.steps
-    same = (person[1:] == person[:-1]) & (ts[1:] == ts[:-1]) & (steps[1:] != 0)
-    if not same.any():
-        return 0
-    return int((np.concatenate((same, [False])) | np.concatenate(([False], same))).sum())
+    """How many matching events share person and time with another."""
+    again = repeated_moments(events.person, events.ts, events.steps)
+    # Each run counts its repeated events and the one they repeat.
+    return len(again) + int((np.diff(again, prepend=-1) != 1).sum() if len(again) else 0)
 
 
 def _times(ts: Ints, counted: Counted, steps: int) -> Ints:

@@ -88,10 +88,12 @@ def _bounds(block: Block, rule: Rule, follows: Follows, entry: Ints, level: Ints
 
 
 def _linked(block: Block, rule: Rule, follows: Follows, entry: Ints, level: Ints, moment: Ints) -> Ints:
-    """From the back the events from which the moment can be reached, then forward the earliest of them."""
-    unit_level, unit_entry = np.zeros((2, block.units), np.int64)
+    """From the back the events from which the moment can be reached, then forward the earliest of them.
+
+    None of those lies past the total window: it would be later than the event of a chain that keeps it.
+    """
+    unit_level = np.zeros(block.units, np.int64)
     unit_level[block.unit[entry]] = level
-    unit_entry[block.unit[entry]] = entry
     lanes = [np.empty(0, np.int64)] * (rule.steps + 2)
     for step in range(rule.steps, 1, -1):
         here = block.lane(step)
@@ -102,8 +104,6 @@ def _linked(block: Block, rule: Rule, follows: Follows, entry: Ints, level: Ints
             link = after[np.minimum(onward, len(after) - 1)]
             kept = (onward < len(after)) & (block.unit[link] == block.unit[here])
             kept &= is_allowed(block, rule, step, here, link)
-            if rule.tolerance and rule.window is not None:
-                kept &= block.ts[here] - block.ts[unit_entry[block.unit[here]]] <= rule.window
             here = here[kept]
         else:
             here = here[:0]

@@ -53,7 +53,9 @@ def _count(block: Block, rule: Rule) -> Counted:
     parts = []
     rest = np.ones(block.units, bool)
     if rule.exclusions:
-        excluding = _having(block, np.flatnonzero(block.excludes) if block.excludes is not None else None)
+        excluding = _having(
+            block, np.flatnonzero(block.excludes != 0) if block.excludes is not None else None
+        )
         parts.append(_some(block, rest & ~excluding, replace(rule, exclusions=())))
         rest &= excluding
     if rule.entry == "every":
@@ -170,7 +172,7 @@ def _hit(block: Block, rule: Rule, counted: Counted) -> Bools:
     """The rows of units all of whose entries an exclusion hits."""
     if block.excludes is None:
         return np.zeros(len(counted.unit), bool)
-    excluding = np.flatnonzero(block.excludes)
+    excluding = np.flatnonzero(block.excludes != 0)
     final = np.full(block.units, -1, np.int64)
     last = lasts(block.unit[excluding])
     final[block.unit[excluding[last]]] = excluding[last]

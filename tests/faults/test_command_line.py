@@ -449,11 +449,14 @@ def test_an_export_goes_nowhere_near_the_data_and_replaces_nothing_unasked(
     workbench: Command, few: Path, tmp_path: Path
 ) -> None:
     before = few.read_text()
-    for target, words in ((few, "data is read"), (few.parent / "new.csv", "data is read")):
-        ran = workbench("events", "--data", str(few), "--csv", "--output", str(target), "--force")
+    link = tmp_path / "link.csv"
+    link.symlink_to(few)
+    for data, target in ((few, few), (few, link), (few.parent, few.parent / "new.csv")):
+        ran = workbench("events", "--data", str(data), "--csv", "--output", str(target), "--force")
         assert (ran.code, ran.out) == (2, "")
-        assert words in ran.err
+        assert "data is read" in ran.err
     assert few.read_text() == before
+    assert [path.name for path in few.parent.iterdir()] == ["e.csv"]
     (tmp_path / "old.csv").write_text("old")
     ran = workbench("events", "--data", str(few), "--output", str(tmp_path / "old.csv"))
     assert (ran.code, (tmp_path / "old.csv").read_text()) == (2, "old")

@@ -331,6 +331,11 @@ def test_the_hint_is_one_printable_line() -> None:
 def test_a_time_that_comes_twice_or_never_is_read_as_the_engine_reads_it() -> None:
     con = duckdb.connect()
     for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Shanghai"):
-        for text in ("2025-10-26 02:30:00", "2025-03-30 02:30:00", "2025-11-02 01:30:00", "2025-04-06 01:45:00"):
+        for text in (
+            "2025-10-26 02:30:00",
+            "2025-03-30 02:30:00",
+            "2025-11-02 01:30:00",
+            "2025-04-06 01:45:00",
+        ):
             engine = con.execute(f"SELECT epoch_ms(timezone('{name}', TIMESTAMP '{text}'))").fetchall()[0][0]
             assert parse_moment(text, zone(name)) == engine

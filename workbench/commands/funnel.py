@@ -29,35 +29,82 @@ from workbench.options import breakdown_options, once, output_of, output_options
     metavar="CELL",
     help="The people of a cell: reached:K, dropped:K, open:K, converted, with @VALUE.",
 )
-@click.option("--step-window", multiple=True, metavar="I=SPAN", hidden=True)
-@click.option("--order", default="ordered", type=click.Choice(["ordered", "strict", "any"]), hidden=True)
-@click.option("--entry", default="any", type=click.Choice(["any", "first", "every"]), hidden=True)
-@click.option("--ties", default="order", type=click.Choice(["order", "strict"]), hidden=True)
-@click.option("--tolerance", metavar="SPAN", hidden=True)
-@click.option("--exclude", multiple=True, metavar="EVENT[@I:J]", hidden=True)
-@click.option("--exclusion", default="drop", type=click.Choice(["drop", "remove"]), hidden=True)
-@click.option("--hold", metavar="PROPERTY", hidden=True)
-@click.option("--optional", multiple=True, type=int, metavar="I", hidden=True)
-@click.option("--range", "range", default="entry", type=click.Choice(["entry", "whole"]), hidden=True)
-@click.option("--at", default="first", metavar="WHERE", hidden=True)
-@click.option("--trend", type=click.Choice(["day", "week", "month"]), hidden=True)
-@click.option("--since", "since_first", type=click.Choice(["first"]), hidden=True)
-@click.option("--mature", is_flag=True, hidden=True)
-@click.option("--as", "peer", metavar="PEER", hidden=True)
+@click.option(
+    "--step-window",
+    multiple=True,
+    metavar="I=SPAN",
+    help="Step I at most so long after the step before it; beside --window.",
+)
+@click.option(
+    "--order",
+    default="ordered",
+    show_default=True,
+    type=click.Choice(["ordered", "strict", "any"]),
+    help="Others between allowed; each the very next event; in any order.",
+)
+@click.option(
+    "--entry",
+    default="any",
+    show_default=True,
+    type=click.Choice(["any", "first", "every"]),
+    help="Any step 1 may start; only the first; each attempt counts.",
+)
+@click.option(
+    "--ties",
+    default="order",
+    show_default=True,
+    type=click.Choice(["order", "strict"]),
+    help="Equal times count as in order, or times must increase.",
+)
+@once("--tolerance", metavar="SPAN", help="A step may lie so long before the step before it.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="EVENT[: EXPR][@I:J]",
+    help="May not come between step I and step J; default step 1 and the last.",
+)
+@click.option(
+    "--exclusion",
+    default="drop",
+    show_default=True,
+    type=click.Choice(["drop", "remove"]),
+    help="Excluded people stay in step 1, or are left out.",
+)
+@once("--hold", metavar="PROPERTY", help="Must be equal, and not null, over the whole chain.")
+@click.option("--optional", multiple=True, type=int, metavar="I", help="Step I may be left out.")
+@click.option(
+    "--range",
+    default="entry",
+    show_default=True,
+    type=click.Choice(["entry", "whole"]),
+    help="Only step 1 inside the range, or the whole chain.",
+)
+@click.option(
+    "--at",
+    default="first",
+    show_default=True,
+    metavar="WHERE",
+    help="Where --by reads: first, last, step:N, user-first, user-last.",
+)
+@once("--since", "since_first", type=click.Choice(["first"]), help="Times from the first step 1 in range.")
+@click.option("--mature", is_flag=True, help="Only entries whose window is over.")
+@once("--trend", type=click.Choice(["day", "week", "month"]), hidden=True)
+@once("--as", "peer", metavar="PEER", hidden=True)
 @scope_options
 @breakdown_options
 @output_options
 def command(cell: str | None, steps: tuple[str, ...], window: str, **values: Any) -> None:
     """Where people drop out on the way through given steps, and who they are.
 
-    Steps in order, other events allowed between; any step 1 may start; within the window, inclusive. Rates
-    carry their 95 % intervals; who could still convert is counted as open, not dropped.
+    Steps in order, other events allowed between; any step 1 may start; within the window, inclusive: each of
+    these has its option. Rates carry their 95 % intervals; who could still convert is open, not dropped.
 
     \b
     Examples:
       workbench funnel --step product_view --step add_to_cart --step order_paid
       workbench funnel --step search --step "order_paid: amount > 100" --by channel --json
       workbench funnel --step add_to_cart --step order_paid --users dropped:1
+      workbench funnel --step add_to_cart --step order_paid --exclude remove_from_cart --entry first
     """
     from queries.funnel import request
 
