@@ -93,3 +93,34 @@ def test_an_event_before_the_login_counts_for_the_person(workbench: Command, tmp
     assert workbench(*asked, "--users", "reached:1").users == ["anna", "tablet"]
     raw = workbench(*asked, "--unit", "raw", "--json").json
     assert [row["users"] for row in raw["rows"]] == [2, 0]
+
+
+def test_junk_is_junk_with_blanks_and_in_any_case_and_nothing_else_is(
+    workbench: Command, tmp_path: Path
+) -> None:
+    junk = [
+        "",
+        " ",
+        "null\t",
+        "NULL",
+        "\u00a0undefined",
+        "0",
+        "0000",
+        "0.0",
+        "00000000-0000-0000-0000-000000000000",
+        "-1",
+    ]
+    real = ["10", "-10", "0a", "nullable", "u.1", "n/ab", "(null", "000-1"]
+    path = tmp_path / "d" / "e.ndjson"
+    path.parent.mkdir()
+    path.write_text(
+        "".join(
+            json.dumps({"ts": BASE.format(10), "event": "a", "user_id": name}) + "\n"
+            for name in [*junk, *real, "TEST"]
+        )
+    )
+    (tmp_path / "workbench.toml").write_text(
+        'schema = 1\n[[source]]\nname = "e"\npath = "d"\n[ids]\njunk = ["test"]\n'
+    )
+    ran = workbench("funnel", "--step", "a", "--users", "reached:1", cwd=tmp_path)
+    assert ran.users == sorted(real)
