@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from workbench.errors import NoData, UsageError
+from workbench.sources.mapping import listed
 from workbench.sources.relation import Relation, relation
-from workbench.sources.snapshot import DataFile, Listed, SourceFiles
+from workbench.sources.snapshot import DataFile, Listed, SetAside, SourceFiles
 from workbench.workspace import Money, Source, Take, TimeFormat, Workspace
 
 Con = duckdb.DuckDBPyConnection
@@ -529,6 +530,14 @@ def test_a_property_never_shadows_a_canonical_or_fixed_column(shop: Shop) -> Non
     ]
 
 
+def test_no_property_is_lost_to_the_name_of_another(shop: Shop) -> None:
+    shop.sql("a.parquet", events(TS, ", 1 AS place_raw, 2 AS place, 3 AS PLACE_RAW_RAW"))
+    made = shop.relation()
+    names = [column.name for column in made.columns if not column.canonical]
+    assert names == ["place_raw", "place_raw_raw_raw", "PLACE_RAW_RAW"]
+    assert shop.con.execute(f"SELECT {', '.join(names)} FROM source_events").fetchone() == (1, 2, 3)
+
+
 # --- values -----------------------------------------------------------------------------------------------
 
 
@@ -759,6 +768,24 @@ def test_lines_become_one_event_per_user_and_order(shop: Shop) -> None:
     assert made.roles == {"order": "order"}
 
 
+def test_lines_without_a_time_are_no_part_of_an_order(shop: Shop) -> None:
+    shop.sql(
+        "a.parquet",
+        "SELECT * FROM (VALUES ('u', 'o1', '2024-01-01 12:00:00', NULL, 1.00), "
+        "('u', 'o1', '2024-01-01 12:00:01', 'p2', 2.00), ('u', 'o1', 'soon', 'p3', 4.00), "
+        "('u', 'o1', NULL, 'p4', 8.00)) AS t(user_id, order_id, ts, product_id, amount)",
+    )
+    made = shop.relation(source(kind="lines"), timezone="UTC")
+    found = shop.con.execute(
+        "SELECT ts, ts_given, product_id, amount FROM source_events ORDER BY place"
+    ).fetchall()
+    # The order's first line names no product, and so doesn't the order.
+    assert found == [(NOON, True, None, 300), (None, True, "p3", 400), (None, False, "p4", 800)]
+    (told,) = [one for one in made.notes if one.code == "lines-grouped"]
+    assert told.level == "warning"
+    assert "see only the order's first line" in told.text
+
+
 def test_lines_take_the_name_they_are_given_and_keep_the_finer_part(shop: Shop) -> None:
     shop.sql("a.parquet", LINES.replace("12:00:00'", "12:00:00.000007'"))
     made = shop.relation(source(kind="lines", event=Take(constant="till")), timezone="UTC")
@@ -796,3 +823,29 @@ def test_the_sql_is_the_same_whatever_order_files_were_listed_in(shop: Shop) -> 
         return relation(workspace, [SourceFiles("s", tuple(ordered))]).sql
 
     assert made(files.files) == made(files.files[::-1])
+
+
+def test_no_data_names_what_was_typed_and_reasons_come_whole(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shop.folder)
+    reason = "columns that differ by case only: " + "a" * 60 + ", " + "A" * 60
+    aside = SourceFiles("s", (), (SetAside(str(shop.folder / "x.csv"), reason),))
+    sources = (source(patterns=(str(shop.folder / "x*.csv"),)),)
+    bare = Workspace(root=shop.folder, cache=shop.folder, sources=sources)
+    with pytest.raises(NoData) as caught:
+        relation(bare, [aside])
+    assert (caught.value.message, caught.value.hint) == (
+        "no readable data in x*.csv",
+        f"set aside: x.csv: {reason}",
+    )
+    with pytest.raises(NoData, match=r"no readable data in s \(.*x\*\.csv\)"):
+        relation(replace(bare, file=shop.folder / "workbench.toml"), [aside])
+
+
+def test_a_list_in_a_message_is_cut_between_its_items() -> None:
+    assert (
+        listed(["a" * 150, "b" * 200, "c" * 199, "d"]) == f"{'a' * 150}, {'b' * 200}, {'c' * 199} and 1 more"
+    )
+    assert listed(["x" * 201]) == "x" * 199 + "…"
+    assert listed([str(n) for n in range(14)]).endswith("11 and 2 more")

@@ -127,7 +127,10 @@ def test_an_english_export_of_events(tmp_path: Path, con: duckdb.DuckDBPyConnect
         5850,
     )
     assert made.set_aside == ()
-    assert proposal.missing == ("no channel: attribution has no channel",)
+    assert proposal.missing == (
+        "no channel: attribution has no channel",
+        "s: not mapped, kept as properties: extra",
+    )
     assert proposal.guessed == ()
 
 
@@ -159,6 +162,102 @@ def test_a_chinese_export_of_order_lines(tmp_path: Path, con: duckdb.DuckDBPyCon
     assert con.execute("SELECT sum(amount) FROM source_events").fetchone() == (37_500,)
     assert made.roles == {"order": "order"}
     assert proposal.missing[0].startswith("times carry no zone")
+    assert proposal.sure[-1] == (
+        "订单, of each order's first line only: platform ← 平台, product_id ← 商品编码, "
+        "product_name ← 商品名称, category ← 类目"
+    )
+
+
+def test_a_column_of_times_with_one_that_is_none(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "a.parquet",
+        "SELECT if(range = 3, 'soon', '2024-01-01T10:00:0' || range || '+08:00') AS ts, 'x' AS event, "
+        "'u' AS uid FROM range(6)",
+    )
+    proposal = proposed(con, tmp_path)
+    assert proposal.sure == ("a: event ← event, user_id ← uid",)
+    assert proposal.guessed == ("a: ts ← ts", "a: 1 of 6 values is no time: 'soon'")
+    assert """ts = "ts"  # 1 of 6 values is no time: 'soon'""" in proposal.toml_text
+    assert not any("zone" in line for line in proposal.missing)
+    assert len(opened(con, tmp_path, proposal)[0].sources) == 1
+
+
+@pytest.mark.parametrize("date", ["'2024-01-01'", "DATE '2024-01-01'"])
+@pytest.mark.parametrize("clock", ["'10:30:00'", "TIME '10:30:00'"])
+def test_a_date_beside_a_time_of_day_is_said(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, date: str, clock: str
+) -> None:
+    put(
+        con,
+        tmp_path / "a.parquet",
+        f"""SELECT {date} AS "日期", {clock} AS "时间", 'x' AS "事件", 'u' AS "用户" """,
+    )
+    proposal = proposed(con, tmp_path)
+    assert proposal.sure == ("a: event ← 事件, user_id ← 用户",)
+    assert proposal.guessed == (
+        "a: ts ← 日期",
+        "a: 日期 has no time of day; 时间 looks like one: all events are at midnight",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stamp", "naive"),
+    [
+        ("1704110400", False),
+        ("'1704110400123'", False),
+        ("'2024-01-01 10:00:00 +0800'", False),
+        ("TIMESTAMPTZ '2024-01-01 10:00:00+00'", False),
+        ("'2024-01-01 10:00'", True),
+        ("TIMESTAMP '2024-01-01 10:00:00'", True),
+    ],
+)
+def test_only_times_without_a_zone_are_said_to_be(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, stamp: str, naive: bool
+) -> None:
+    put(con, tmp_path / "a.parquet", f"SELECT {stamp} AS ts, 'x' AS event, 'u' AS uid")
+    assert any("no zone" in line for line in proposed(con, tmp_path).missing) is naive
+
+
+def test_amounts_with_signs_are_recognised_and_said(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "a.parquet",
+        "SELECT TIMESTAMP '2024-01-01' AS ts, 'x' AS event, 'u' AS uid, '¥1,234.50' AS \"金额\" FROM range(3)",
+    )
+    proposal = proposed(con, tmp_path)
+    assert "a: 金额 is text with currency signs or thousands separators, read as amounts" in proposal.sure
+    opened(con, tmp_path, proposal)
+    assert con.execute("SELECT sum(amount) FROM source_events").fetchone() == (370_350,)
+
+
+def test_the_roles_of_a_shape_survive_another_source(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(
+        con,
+        tmp_path / "ubi_events.parquet",
+        "SELECT 'on_search' AS action_name, 'c' AS client_id, 'q' AS query_id, 1717527762025 AS timestamp",
+    )
+    put(
+        con,
+        tmp_path / "app.parquet",
+        "SELECT TIMESTAMPTZ '2024-01-01 00:00:00+00' AS ts, n AS event, 'u' AS uid "
+        "FROM (VALUES ('site_search'), ('buy')) AS t(n)",
+    )
+    workspace, made = opened(con, tmp_path, proposed(con, tmp_path))
+    assert len(workspace.sources) == 2
+    assert made.roles["search"] == "on_search|site_search"
+    assert made.roles["order"].endswith("buy")
+
+
+def test_the_nearest_table_is_named_where_none_is_usable(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection
+) -> None:
+    put(con, tmp_path / "products.parquet", "SELECT 'p1' AS sku")
+    put(con, tmp_path / "log.parquet", "SELECT 'x' AS event, 'u1' AS user_id, 'noon' AS at")
+    with pytest.raises(UsageError) as caught:
+        proposed(con, tmp_path)
+    hint = str(caught.value.hint)
+    assert hint.startswith("nearest is log: no time, but event ← event, user_id ← user_id; events need")
 
 
 def test_a_guess_is_marked_as_one(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:

@@ -166,6 +166,7 @@ class Dataset:
                 engine_for=lambda folders: Engine(folders, writable=[cache], limits=self._limits),
                 task=self._task,
                 tables=source.tables,
+                encoding=source.encoding,
             )
             for source in self.workspace.sources
         )

@@ -19,6 +19,7 @@ SCHEMA = 1
 Kind = Literal["events", "items", "lines"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 MoneyUnit = Literal["major", "minor"]
+DecimalMark = Literal[".", ","]
 Rule = Literal["none", "event_id", "row"]
 
 _DECIMALS: Mapping[str, int] = MappingProxyType(
@@ -90,6 +91,8 @@ class Source:
     kind: Kind = "events"
     shape: str | None = None
     """None: recognised from the columns, unless a map is given."""
+    encoding: str | None = None
+    """Of text files, as Python names it; None: UTF-8 or UTF-16, told from the bytes."""
     zone: str | None = None
     """Of times without one; None: the workspace's."""
     event: Take | None = None
@@ -98,6 +101,8 @@ class Source:
     time: TimeFormat = ANY_TIME
     money_unit: MoneyUnit | None = None
     """None: the shape's, else major."""
+    money_decimal: DecimalMark = "."
+    """Of amounts that are text; the other mark separates thousands."""
 
     @property
     def mapped(self) -> bool:

@@ -15,6 +15,7 @@ from workbench.toml_reader import Reader, Table, read_toml
 from workbench.workspace import (
     ROLES,
     SCHEMA,
+    DecimalMark,
     Ids,
     Kind,
     Money,
@@ -30,7 +31,9 @@ from workbench.workspace import (
 )
 
 _TOP = ("schema", "timezone", "source", "roles", "ids", "money", "sessions", "dedup", "valid")
-_SOURCE = ("name", "path", "table", "kind", "shape", "zone", "event", "map", "time", "money")
+_SOURCE = ("name", "path", "table", "kind", "shape", "encoding", "zone", "event", "map", "time", "money")
+
+_SOURCE_MONEY = ("unit", "decimal")
 
 
 def read_workspace(path: Path, root: Path, cache: Path) -> Workspace:
@@ -62,11 +65,11 @@ def with_mapping(workspace: Workspace, mapping: str) -> Workspace:
     as_source = _meaning(rules, Source(name="", patterns=()))
     if money:
         table = reader.top.table("money")
-        as_source = replace(as_source, money_unit=table.choice("unit", get_args(MoneyUnit)))
+        as_source = _amounts(table, as_source)
     sources = tuple(
         replace(as_source, name=source.name, patterns=source.patterns) for source in workspace.sources
     )
-    return _settings(reader.top, replace(workspace, sources=sources), money_keys=("unit",))
+    return _settings(reader.top, replace(workspace, sources=sources), money_keys=_SOURCE_MONEY)
 
 
 def _source(table: Table) -> Source:
@@ -76,9 +79,18 @@ def _source(table: Table) -> Source:
     source = _meaning(table, Source(name=name, patterns=patterns, tables=table.texts("table")))
     if "money" in table.values:
         money = table.table("money")
-        money.only(("unit",))
-        source = replace(source, money_unit=money.choice("unit", get_args(MoneyUnit)))
+        money.only(_SOURCE_MONEY)
+        source = _amounts(money, source)
     return source
+
+
+def _amounts(table: Table, source: Source) -> Source:
+    """How amounts of a source are written."""
+    return replace(
+        source,
+        money_unit=table.choice("unit", get_args(MoneyUnit)),
+        money_decimal=table.choice("decimal", get_args(DecimalMark)) or ".",
+    )
 
 
 def _meaning(table: Table, source: Source) -> Source:
@@ -100,6 +112,7 @@ def _meaning(table: Table, source: Source) -> Source:
         source,
         kind=table.choice("kind", get_args(Kind)) or "events",
         shape=table.text("shape"),
+        encoding=_encoding(table),
         zone=_zone(table, "zone"),
         event=event,
         map=takes,
@@ -180,6 +193,18 @@ def _zone(table: Table, key: str) -> str | None:
             zone(name)
         except QuestionError as error:
             raise table.error(error.message, key, error.hint) from None
+    return name
+
+
+def _encoding(table: Table) -> str | None:
+    name = table.text("encoding")
+    try:
+        # Codecs such as base64 are none of text: only encode of a text tells.
+        if name is not None:
+            "".encode(name)
+    except (LookupError, ValueError):
+        hint = "as Python names it: gb18030 (Chinese Excel), latin-1, cp1252, shift_jis, utf-16"
+        raise table.error(f"unknown encoding {name}", "encoding", hint) from None
     return name
 
 

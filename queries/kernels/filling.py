@@ -7,8 +7,9 @@ entry and every excluding event passed, can always be completed to a largest one
 
 from __future__ import annotations
 
-from queries.kernels.replay import Attempt, UnitEvents
+from queries.kernels.replay import Attempt
 from queries.kernels.rule import Rule
+from queries.kernels.sweep import UnitEvents
 
 
 class _Filling:

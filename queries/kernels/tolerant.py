@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from queries.kernels.replay import Attempt, UnitEvents
+from queries.kernels.replay import Attempt
 from queries.kernels.rule import Rule
+from queries.kernels.sweep import UnitEvents
 
 _NOT_BEGUN = -1
 

@@ -19,9 +19,10 @@ from queries.kernels.filling import is_hit_any, replay_any
 from queries.kernels.levels import Follows, is_vectorised, levels
 from queries.kernels.ordering import Bools, Ints
 from queries.kernels.places import places
-from queries.kernels.replay import Attempt, Plan, UnitEvents, is_hit, replay
+from queries.kernels.replay import Attempt, is_hit, replay
 from queries.kernels.rule import Rule, strictly
 from queries.kernels.standing import open_units
+from queries.kernels.sweep import Plan, UnitEvents
 from queries.kernels.tolerant import is_hit_tolerant, replay_tolerant
 
 Hit = Callable[[UnitEvents, int], bool]

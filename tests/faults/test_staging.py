@@ -128,7 +128,10 @@ def test_fault_064_big_endian_mark(tmp_path: Path) -> None:
 
 def test_fault_064_latin_1_is_never_guessed(tmp_path: Path) -> None:
     reason = refused(tmp_path, "x.csv", ("a,b\n" + "é,ü\n" * 9).encode("latin-1"))
-    assert reason == "not UTF-8 (line 2): declare its encoding, such as latin-1"
+    assert (
+        reason
+        == 'not UTF-8 (line 2): add encoding = "gb18030" (Chinese Excel) or "latin-1" to its [[source]]'
+    )
     with pytest.raises(UsageError):
         snap(tmp_path, "x.csv", encoding="klingon")
 
@@ -221,7 +224,9 @@ def test_fault_063_invalid_utf8_is_rejected_by_line(tmp_path: Path) -> None:
     lines[20] = b"19,\xff\xfe"
     file = only(tmp_path, "x.csv", b"\n".join(lines))
     assert [row[0] for row in rows(file)] == [str(n) for n in range(50) if n != 19]
-    assert file.rejected_examples == ("line 21: not UTF-8 (declare the encoding, if the file has another)",)
+    assert file.rejected_examples == (
+        'line 21: not UTF-8: add encoding = "gb18030" (Chinese Excel) or "latin-1" to its [[source]]',
+    )
 
 
 @pytest.mark.parametrize(
@@ -338,7 +343,7 @@ def test_json_lines_that_do_not_parse_are_counted_by_line(tmp_path: Path) -> Non
     assert rows(file) == [(1,), (4,)]
     assert file.rejected == 5
     assert file.rejected_examples == (
-        "line 4: not UTF-8 (declare the encoding, if the file has another)",
+        'line 4: not UTF-8: add encoding = "gb18030" (Chinese Excel) or "latin-1" to its [[source]]',
         "line 3: not valid JSON",
         "line 5: not a JSON object",
         "line 6: not valid JSON",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from workbench.sources.probing import Unreadable
-from workbench.sources.text_stream import Rejects
+from workbench.sources.text_stream import DECLARE_ENCODING, Rejects
 
 MAX_RECORD_BYTES = 2_000_000
 DELIMITERS = (b",", b";", b"\t", b"|")
@@ -189,7 +189,7 @@ class _Scan:
         if b"\0" in record:
             return "a NUL byte"
         if not _is_utf8(record):
-            return "not UTF-8 (declare the encoding, if the file has another)"
+            return f"not UTF-8: {DECLARE_ENCODING}"
         if self.any.fullmatch(record):
             return f"{_columns(len(split(record, self.grammar)))} where {self.count} are expected"
         if self.open.match(record):
@@ -226,7 +226,7 @@ def _check_text(sample: bytes) -> None:
     lines = sample.split(b"\n")[:SAMPLE_RECORDS]
     bad = [number for number, line in enumerate(lines, 1) if not _is_utf8(line)]
     if len(bad) * 10 > len(lines):
-        raise Unreadable(f"not UTF-8 (line {bad[0]}): declare its encoding, such as latin-1")
+        raise Unreadable(f"not UTF-8 (line {bad[0]}): {DECLARE_ENCODING}")
     if sum(b"\0" in line for line in lines) * 10 > len(lines):
         raise Unreadable("not text: it holds NUL bytes")
 
@@ -293,7 +293,7 @@ def _records(sample: bytes, skip: int, grammar: Grammar) -> tuple[list[bytes], i
 def _names(rows: Sequence[Sequence[bytes]]) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
     """Column names, whether the first row is a header, and what to tell about it."""
     if not all(_is_utf8(field) for field in rows[0]):
-        raise Unreadable("not UTF-8 (line 1): declare its encoding, such as latin-1")
+        raise Unreadable(f"not UTF-8 (line 1): {DECLARE_ENCODING}")
     first = [field.decode().strip() for field in rows[0]]
     numbered = tuple(f"column{number}" for number in range(1, len(first) + 1))
     if not _is_header(first, rows):

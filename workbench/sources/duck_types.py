@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from queries.question import ColumnKind
+from workbench.workspace import DecimalMark
 
 _INTEGERS = frozenset(["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"])
 _WIDE = frozenset(["UBIGINT", "HUGEINT", "UHUGEINT"])
@@ -249,10 +250,29 @@ def integer(column: Typed) -> str:
     return f"TRY_CAST({text(column)} AS BIGINT)"
 
 
-def money(column: Typed, decimals: int, *, minor: bool) -> str:
+_CURRENCY = r"(?:[¥￥$€£]|CNY|RMB|USD)"
+
+
+def written_amount(text_: str, mark: DecimalMark = ".") -> str:
+    """The SQL for an amount as people write it, as a plain number's text; NULL where it is none.
+
+    One currency sign before or behind is left out, and the separators of thousands where they stand in groups
+    of three.
+    """
+    thousands, point = (",", r"\.") if mark == "." else (r"\.", ",")
+    body = rf"(?:[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+|[0-9]+)(?:{point}[0-9]*)?"
+    before, behind = rf"[-+]?\s*{_CURRENCY}?\s*{body}", rf"[-+]?{body}\s*{_CURRENCY}"
+    pattern = literal(rf"(?i)\s*(?:{before}|{behind}|{_CURRENCY}\s*[-+]{body})\s*")
+    digits = f"regexp_replace({text_}, {literal(f'[^0-9{mark}+-]')}, '', 'g')"
+    plain = digits if mark == "." else f"replace({digits}, ',', '.')"
+    return f"CASE WHEN regexp_full_match({text_}, {pattern}) THEN {plain} END"
+
+
+def money(column: Typed, decimals: int, *, minor: bool, mark: DecimalMark = ".") -> str:
     """The SQL for an amount as BIGINT minor units, half away from zero; NULL where it is none.
 
-    ``minor`` says that the values are minor units already. A float is read as the decimal it prints as, up to
+    ``minor`` says that the values are minor units already, ``mark`` what stands before the decimals of text.
+    A float is read as the decimal it prints as, up to
     four digits below the minor unit, so that 1.005 is a half and not a little less.
     """
     scale = 0 if minor else decimals
@@ -260,8 +280,16 @@ def money(column: Typed, decimals: int, *, minor: bool) -> str:
     if column.type in ("DOUBLE", "FLOAT"):
         scaled = f"CAST({column.sql} AS DOUBLE) * {factor}::DOUBLE"
         return f"TRY_CAST(round(round({scaled}, 4)) AS BIGINT)"
-    value = column.sql if is_number(column.type) or column.type == "VARCHAR" else text(column)
-    return f"TRY_CAST(TRY_CAST({value} AS DECIMAL(24, {scale})) * {factor} AS BIGINT)"
+    if is_number(column.type):
+        return f"TRY_CAST(TRY_CAST({column.sql} AS DECIMAL(24, {scale})) * {factor} AS BIGINT)"
+    value = text(column)
+    # An expression of a shape counts as text and may be a number.
+    as_text = f"CAST({value} AS VARCHAR)"
+    number = f"TRY_CAST({written_amount(as_text, mark)} AS DECIMAL(24, {scale}))"
+    if mark == ".":
+        # Most text holds plain numbers: only the rest is taken apart.
+        number = f"coalesce(TRY_CAST({value} AS DECIMAL(24, {scale})), {number})"
+    return f"TRY_CAST({number} * {factor} AS BIGINT)"
 
 
 def _split(text_: str) -> list[str]:

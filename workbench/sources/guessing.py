@@ -13,6 +13,7 @@ from importlib.resources import files
 from workbench.sources import duck_types, times
 from workbench.sources.canonical import is_id, kind_of
 from workbench.sources.duck_types import Typed, quote
+from workbench.sources.grouping import Sample
 from workbench.workspace import ANY_TIME
 
 LOOKED_AT = 20_000
@@ -36,6 +37,8 @@ class Look:
     numbers: float
     """Share of the values that are numbers."""
     below_zero: bool
+    written: float = 0.0
+    """Share of the values that are amounts as people write them, and no plain numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +65,16 @@ def plain(name: str) -> str:
 
 
 def looks_sql(columns: Sequence[Typed], scan: str) -> str:
-    """The statement whose one row :func:`looks` reads: five figures a column, after the number of rows."""
+    """The statement whose one row :func:`looks` reads: six figures a column, after the number of rows."""
     terms = ["count(*)"]
     for column in columns:
         value = column.sql
         if duck_types.is_nested(column.type) or duck_types.is_nothing(column.type):
-            terms += [f"count({value})", "0", "0", "0", "false"]
+            terms += [f"count({value})", "0", "0", "0", "false", "0"]
             continue
         number = f"TRY_CAST({duck_types.text(column)} AS DOUBLE)"
         terms += [f"count(nullif(CAST({value} AS VARCHAR), ''))", f"count(DISTINCT {value})", _times(column)]
-        terms += [f"count({number})", f"coalesce(min({number}) < 0, false)"]
+        terms += [f"count({number})", f"coalesce(min({number}) < 0, false)", _written(column, number)]
     return f"SELECT {', '.join(terms)} FROM (SELECT * FROM {scan} LIMIT {LOOKED_AT}) AS f"
 
 
@@ -80,10 +83,12 @@ def looks(columns: Sequence[Typed], names: Sequence[str], row: Sequence[object])
     rows = int(str(row[0]))
     out = {}
     for place, (name, column) in enumerate(zip(names, columns, strict=True)):
-        count, distinct, stamps, numbers = (int(str(value)) for value in row[1 + 5 * place : 5 + 5 * place])
+        count, distinct, stamps, numbers = (int(str(value)) for value in row[1 + 6 * place : 5 + 6 * place])
         given = max(count, 1)
-        below = bool(row[5 + 5 * place])
-        out[name] = Look(name, column.type, rows, count, distinct, stamps / given, numbers / given, below)
+        below, written = bool(row[5 + 6 * place]), int(str(row[6 + 6 * place]))
+        out[name] = Look(
+            name, column.type, rows, count, distinct, stamps / given, numbers / given, below, written / given
+        )
     return out
 
 
@@ -91,14 +96,15 @@ def guesses(seen: Mapping[str, Look]) -> dict[str, Guess]:
     """Canonical name → guess; each column is taken once, whole names before last words."""
     out: dict[str, Guess] = {}
     used: set[str] = set()
-    for sure in (True, False):
+    # A time that reads throughout goes before one with a better name that does not.
+    for sure, least in ((True, 0.9), (False, 0.9), (True, 0.5), (False, 0.5)):
         for canonical, known in _names()["columns"].items():
-            if canonical in out:
+            if canonical in out or (least < 0.9 and kind_of(canonical) != "time"):
                 continue
             best = [
                 (rank, place, name)
                 for place, (name, look) in enumerate(seen.items())
-                if name not in used and _fits(canonical, look)
+                if name not in used and _fits(canonical, look, least)
                 for rank in [_rank(plain(name), known, whole=sure)]
                 if rank is not None
             ]
@@ -139,23 +145,32 @@ def _rank(name: str, known: Sequence[str], *, whole: bool) -> int | None:
     )
 
 
-def _fits(canonical: str, look: Look) -> bool:
-    """Whether a column's type and values can be the canonical column's."""
+def _fits(canonical: str, look: Look, least: float) -> bool:
+    """Whether a column's type and values can be the canonical column's; of a time, ``least`` of the values."""
     if duck_types.is_nested(look.type):
         return False
     kind = kind_of(canonical)
     is_time = duck_types.is_time(look.type) or look.type == "DATE"
     if kind == "time":
-        return look.count > 0 and look.times > 0.9
+        return look.count > 0 and look.times > least
     if is_time:
         return False
     if canonical == "event":
         return look.type == "VARCHAR" and 0 < look.distinct <= MOST_EVENTS and look.numbers < 0.5
-    if kind in ("money", "integer"):
+    if kind == "money":
+        return look.count == 0 or look.numbers + look.written > 0.9
+    if kind == "integer":
         return look.count == 0 or look.numbers > 0.9
     if is_id(canonical) or canonical.endswith("_id"):
         return look.type not in ("BOOLEAN",) and look.count > 0
     return True
+
+
+def _written(column: Typed, number: str) -> str:
+    if column.type != "VARCHAR":
+        return "0"
+    amount = f"TRY_CAST({duck_types.written_amount(column.sql)} AS DOUBLE)"
+    return f"count({amount}) FILTER (WHERE {number} IS NULL)"
 
 
 def _times(column: Typed) -> str:
@@ -168,6 +183,51 @@ def _times(column: Typed) -> str:
     if column.type == "VARCHAR":
         return f"greatest({seen[5]}, {', '.join(seen[7:11])})"
     return "0"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLook:
+    """What a closer look at the column of times shows."""
+
+    naive: bool
+    """Some moments carry no zone."""
+    doubts: tuple[str, ...]
+    """What its reader should know, as clauses."""
+
+
+def time_look(name: str, columns: Mapping[str, Typed], scan: str, sample: Sample) -> TimeLook:
+    """Looks for values of a time column that are none, and for a time of day in a column beside it."""
+    column = columns[name]
+    clocks = [other for other, one in columns.items() if other != name and _may_be_clock(one)]
+    terms = times.written_sql(column) or ("count(*)", "0", "0", "0", "NULL")
+    terms += tuple(_clock(columns[other]) for other in clocks)
+    rows = f"(SELECT * FROM {scan} LIMIT {LOOKED_AT}) AS f"
+    ((count, naive, dates, bad, example, *found),) = sample(f"SELECT {', '.join(terms)} FROM {rows}")
+    doubts = []
+    values, wrong = int(str(count)), int(str(bad))
+    if wrong:
+        verb = "is" if wrong == 1 else "are"
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(example))[:60]
+        doubts.append(f"{wrong:,} of {values:,} values {verb} no time: '{shown}'")
+    bare = column.type == "DATE" or (values > wrong and int(str(dates)) == values - wrong)
+    clock = next((other for other, share in zip(clocks, found, strict=True) if share), None)
+    if bare and clock is not None:
+        doubts.append(f"{name} has no time of day; {clock} looks like one: all events are at midnight")
+    is_naive = column.type in ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+    return TimeLook(is_naive or int(str(naive)) > 0, tuple(doubts))
+
+
+def _may_be_clock(column: Typed) -> bool:
+    return column.type == "VARCHAR" or column.type.startswith("TIME ") or column.type in ("TIME", "TIME_NS")
+
+
+def _clock(column: Typed) -> str:
+    """Whether nine of ten values are a time of day."""
+    if column.type != "VARCHAR":
+        return f"count({column.sql}) > 0"
+    clock = r"\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?\s*"
+    hits = f"count(*) FILTER (regexp_full_match({column.sql}, '{clock}'))"
+    return f"{hits} > 0 AND {hits} >= 0.9 * count(nullif({column.sql}, ''))"
 
 
 def event_names_sql(column: str, scan: str) -> str:

@@ -20,7 +20,7 @@ from workbench.errors import QueryFailed
 from workbench.sources.csv_staging import PART_BYTES
 from workbench.sources.parquet_types import check_names
 from workbench.sources.probing import Unreadable
-from workbench.sources.text_stream import EXAMPLES, Rejects
+from workbench.sources.text_stream import DECLARE_ENCODING, EXAMPLES, Rejects
 
 MAX_OBJECT_BYTES = 16 << 20
 MAX_KEYS = 1000
@@ -287,7 +287,7 @@ def _split(text: bytes, line: int, rejects: Rejects) -> pa.Array:
             try:
                 lines.append(one.decode())
             except UnicodeDecodeError:
-                rejects.add(number, "not UTF-8 (declare the encoding, if the file has another)")
+                rejects.add(number, f"not UTF-8: {DECLARE_ENCODING}")
                 lines.append(None)
         return pa.array(lines, pa.large_string())
     ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10) + 1

@@ -24,10 +24,13 @@ from workbench.sources.taking import (
     taken,
     unnested,
 )
-from workbench.workspace import ANY_TIME, MoneyUnit, Source, Take, TimeFormat
+from workbench.workspace import ANY_TIME, DecimalMark, MoneyUnit, Source, Take, TimeFormat
 
 ORDER_EVENT = "order"
 """What an order made of lines is called unless the source says otherwise."""
+
+LONGEST = 200
+"""Characters of one name or reason that a message shows."""
 
 ANY_ID = "any id (user_id, anonymous_id, ids.KIND)"
 
@@ -44,6 +47,7 @@ class TablePlan:
     zone: str | None = None
     """Of times without one, where the shape says it."""
     money_unit: MoneyUnit = "major"
+    money_decimal: DecimalMark = "."
     table: ShapeTable | None = None
 
 
@@ -147,7 +151,15 @@ def _over(source: Source, table: ShapeTable | None) -> TablePlan:
         if source.kind == "lines" and event is None and "event" not in source.map:
             event = Take(constant=ORDER_EVENT)
         money_unit = source.money_unit or "major"
-        return TablePlan(source.kind, None, event, source.map, source.time, money_unit=money_unit)
+        return TablePlan(
+            source.kind,
+            None,
+            event,
+            source.map,
+            source.time,
+            money_unit=money_unit,
+            money_decimal=source.money_decimal,
+        )
     time = source.time if source.time != ANY_TIME else table.time
     return TablePlan(
         table.kind,
@@ -157,6 +169,7 @@ def _over(source: Source, table: ShapeTable | None) -> TablePlan:
         time,
         table.zone,
         source.money_unit or table.money_unit or "major",
+        source.money_decimal,
         replace(table),
     )
 
@@ -231,22 +244,32 @@ def _alike(wanted: str, columns: Mapping[str, Typed]) -> str | None:
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-    """Names as a message lists them: cut, on one line."""
-    shown = ", ".join(
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in n)[:60] for n in names[:most]
-    )
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    """Names as a message lists them: on one line, as many as fit, each whole up to 200 characters."""
+    shown: list[str] = []
+    for name in names[:most]:
+        one = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+        shown.append(one if len(one) <= LONGEST else f"{one[: LONGEST - 1]}…")
+        if sum(map(len, shown)) > 2 * LONGEST:
+            break
+    rest = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _properties(
     columns: Mapping[str, Typed], used: set[str], canonical: Mapping[str, object]
 ) -> dict[str, Typed]:
     properties: dict[str, Typed] = {}
+    others = {name.casefold() for name in (*columns, *canonical)}
     for name, column in columns.items():
         if name in used:
             continue
-        taken = name.casefold() in RESERVED or is_canonical(name.casefold()) or name in canonical
-        properties[f"{name}_raw" if taken else name] = column
+        own = name
+        if name.casefold() in RESERVED or is_canonical(name.casefold()) or name in canonical:
+            # A column may have the longer name already.
+            while own.casefold() in others or own.casefold() in RESERVED or is_canonical(own.casefold()):
+                own += "_raw"
+            others.add(own.casefold())
+        properties[own] = column
     return properties
 
 
@@ -254,7 +277,7 @@ def _cast(kind: ColumnKind, column: Typed, plan: TablePlan, decimals: int) -> st
     if duck_types.is_nothing(column.type):
         return "NULL::VARCHAR" if kind == "text" else "NULL::BIGINT"
     if kind == "money":
-        return duck_types.money(column, decimals, minor=plan.money_unit == "minor")
+        return duck_types.money(column, decimals, minor=plan.money_unit == "minor", mark=plan.money_decimal)
     if kind == "integer":
         return duck_types.integer(column)
     return duck_types.text(column)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from queries.steps import Step
 from workbench.errors import UsageError
 from workbench.sources import guessing
-from workbench.sources.canonical import is_id
+from workbench.sources.canonical import is_id, kind_of
 from workbench.sources.duck_types import Typed, literal, quote
 from workbench.sources.grouping import Sample, has_value
 from workbench.sources.guessing import Guess, Look
@@ -74,6 +74,11 @@ class _Draft:
     roles: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     naive: bool = False
+    doubts: Sequence[str] = ()
+    """What is to be checked about its times."""
+    remarks: Sequence[str] = ()
+    rest: Sequence[str] = ()
+    """Columns that mean nothing canonical."""
 
 
 _WANTED: Mapping[str, str] = {
@@ -110,6 +115,7 @@ def propose(
             cache=cache,
             engine_for=lambda folders: Engine(folders, writable=[cache]),
             task=task,
+            encoding=source.encoding,
             tables=source.tables,
         )
         for source in workspace.sources
@@ -130,11 +136,7 @@ def draft(
     _settle(drafts)
     active = [one for one in drafts if one.state == "active" and one.kind != "items"]
     if not active:
-        why = "; ".join(f"{one.table.name}: {one.reason}" for one in drafts[:4])
-        raise UsageError(
-            f"no file looks like events: {why}" if why else "no file looks like events",
-            "events need a time, an id and a name; write [source.map] by hand if the names are unusual",
-        )
+        raise _nothing(drafts, sources)
     naive = any(one.naive for one in active)
     return Proposal(
         toml_text=_text(drafts, timezone or "UTC", asked=timezone is not None or not naive),
@@ -143,6 +145,26 @@ def draft(
         missing=tuple(_missing(active, naive and timezone is None)),
         left_out=tuple(f"{d.table.name}: {d.reason}" for d in drafts if d.state != "active"),
     )
+
+
+def _nothing(drafts: Sequence[_Draft], sources: Sequence[SourceFiles]) -> UsageError:
+    """No events anywhere: what each table lacks, and which of them came nearest."""
+    why = [f"{one.table.name}: {one.reason}" for one in drafts]
+    why += [f"{Path(one.path).name}: {one.reason}" for files in sources for one in files.set_aside]
+    told = "; ".join(why[:4])
+    hint = "events need a time, an id and a name; write [source.map] by hand if the names are unusual"
+    nearest = max(drafts, key=_nearness, default=None)
+    if nearest is not None and _nearness(nearest):
+        pairs = ", ".join(f"{guess.canonical} ← {listed([guess.column])}" for guess in nearest.map.values())
+        lacks = nearest.reason.partition(" (columns:")[0]
+        hint = f"nearest is {nearest.table.name}: {lacks}, but {pairs}; {hint}"
+    return UsageError(f"no file looks like events: {told}" if told else "no file looks like events", hint)
+
+
+def _nearness(draft: _Draft) -> tuple[int, int] | tuple[()]:
+    found = draft.map
+    needed = ("ts" in found) + ("event" in found) + any(is_id(name) for name in found)
+    return (needed, len(found)) if found else ()
 
 
 def write(proposal: Proposal, folder: Path, *, force: bool = False) -> Path:
@@ -223,7 +245,19 @@ def _drafted(table: _Table, sample: Sample) -> _Draft:
     (row,) = sample(guessing.looks_sql(columns, _scan(table)))
     seen = guessing.looks(columns, names, row)
     found = guessing.guesses(seen)
-    return _judged(table, seen, found, sample)
+    draft = _judged(table, seen, found, sample)
+    own = {guess.column for guess in found.values()}
+    draft.rest = [name for name in names if name not in own]
+    draft.remarks = [
+        f"{listed([guess.column])} is text with currency signs or thousands separators, read as amounts"
+        for guess in found.values()
+        if kind_of(guess.canonical) == "money" and seen[guess.column].written
+    ]
+    if "ts" in found and draft.state != "left out":
+        typed = dict(zip(names, columns, strict=True))
+        look = guessing.time_look(found["ts"].column, typed, _scan(table), sample)
+        draft.naive, draft.doubts = look.naive, look.doubts
+    return draft
 
 
 def _shaped(table: _Table, known: ShapeTable) -> _Draft:
@@ -246,7 +280,6 @@ def _judged(table: _Table, seen: Mapping[str, Look], found: dict[str, Guess], sa
         if "order_id" in found and "product_id" in found and "ts" not in found:
             draft.kind = "items"
         return draft
-    draft.naive = _is_naive(seen[found["ts"].column])
     if "event" in found:
         rows = sample(guessing.event_names_sql(found["event"].column, _scan(table)))
         draft.roles = guessing.roles([str(name[0]) for name in rows])
@@ -260,10 +293,6 @@ def _judged(table: _Table, seen: Mapping[str, Look], found: dict[str, Guess], sa
     draft.state, draft.constant = "offered", guessing.plain(table.name) or "event"
     draft.reason = f"a time and an id but no event name: offered as event {draft.constant}, commented out"
     return draft
-
-
-def _is_naive(look: Look) -> bool:
-    return look.type in ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "VARCHAR")
 
 
 def _settle(drafts: list[_Draft]) -> None:
@@ -349,7 +378,11 @@ def _source_lines(draft: _Draft, name: str) -> list[str]:
     lines.append("[source.map]")
     for canonical, guess in draft.map.items():
         key = canonical if canonical.isidentifier() else toml_string(canonical)
-        lines.append(f"{key} = {toml_string(guess.column)}" + ("" if guess.sure else "  # a guess"))
+        doubts = draft.doubts if canonical == "ts" else ()
+        remark = "; ".join([*([] if guess.sure else ["a guess"]), *doubts])
+        lines.append(f"{key} = {toml_string(guess.column)}" + (f"  # {_comment(remark)}" if remark else ""))
+    if draft.rest:
+        lines.append(f"# properties, as they are: {_comment(listed(draft.rest, len(draft.rest)))}")
     return lines
 
 
@@ -361,7 +394,19 @@ def _role_lines(drafts: Sequence[_Draft]) -> list[str]:
                 roles.setdefault(role, event)
     if not roles:
         return []
-    return ["", "[roles]", *(f"{role} = {toml_string(str(Step((event,))))}" for role, event in roles.items())]
+    shapes = dict.fromkeys(d.shape for d in drafts if d.state == "active" and d.shape is not None)
+    lines = ["", "[roles]"]
+    for role, event in roles.items():
+        own = str(Step((event,)))
+        known = [shape_named(name).roles[role] for name in shapes if role in shape_named(name).roles]
+        # What is written here replaces what the shapes say, so it has to hold that too.
+        if any(":" in step for step in known):
+            lines.append(f"# {role} = {_comment(toml_string(own))}  # would replace {_comment(known[0])}")
+        else:
+            events = dict.fromkeys(one for step in [*known, own] for one in step.split("|"))
+            step = "|".join(events) if known else own
+            lines.append(f"{role} = {toml_string(step)}")
+    return lines
 
 
 def toml_string(text: str) -> str:
@@ -390,10 +435,23 @@ def _told(drafts: Sequence[_Draft], *, sure: bool) -> list[str]:
             told.append(f"{draft.table.name}: {shape_named(draft.shape).title} ({draft.kind})")
         if draft.kind == "lines" and sure:
             told.append(f"{draft.table.name}: order lines; each order id becomes one event {draft.constant}")
-        pairs = [f"{g.canonical} ← {listed([g.column])}" for g in draft.map.values() if g.sure is sure]
+        pairs: list[str] = []
+        first_lines: list[str] = []
+        for guess in draft.map.values():
+            pair = f"{guess.canonical} ← {listed([guess.column])}"
+            if (guess.sure and not (guess.canonical == "ts" and draft.doubts)) is sure:
+                (first_lines if _of_first_line(draft, guess.canonical) else pairs).append(pair)
         if pairs:
             told.append(f"{draft.table.name}: {', '.join(pairs)}")
+        if first_lines:
+            told.append(f"{draft.table.name}, of each order's first line only: {', '.join(first_lines)}")
+        told += [f"{draft.table.name}: {line}" for line in (draft.remarks if sure else draft.doubts)]
     return told
+
+
+def _of_first_line(draft: _Draft, canonical: str) -> bool:
+    summed = kind_of(canonical) == "money" or canonical in ("ts", "event", "order_id", "quantity")
+    return draft.kind == "lines" and not summed and not is_id(canonical)
 
 
 def _missing(active: Sequence[_Draft], naive: bool) -> list[str]:
@@ -406,4 +464,5 @@ def _missing(active: Sequence[_Draft], naive: bool) -> list[str]:
     if mapped and len(mapped) == len(active):
         there = {name for draft in mapped for name in draft.map}
         out += [f"no {name}: {effect}" for name, effect in _WANTED.items() if name not in there]
+    out += [f"{d.table.name}: not mapped, kept as properties: {listed(d.rest)}" for d in mapped if d.rest]
     return out

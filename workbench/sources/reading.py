@@ -53,12 +53,13 @@ def snapshot(
                 last=last,
                 progress=None if task is None else lambda _: task.check(),
             )
+            good, malformed, said = _mend(good, cache, engine_for, task, last)
             texts = [file for file in listed if file.format != "parquet"]
             staged, unstaged, told = _stage(texts, cache, engine_for, task, encoding, last, tables)
         except Moved:
             continue
         files = sorted([*good, *staged], key=lambda file: file.listed.relative.encode())
-        return SourceFiles(name, tuple(files), (*aside, *bad, *unstaged), (*notes, *told))
+        return SourceFiles(name, tuple(files), (*aside, *bad, *malformed, *unstaged), (*notes, *said, *told))
     raise AssertionError
 
 
@@ -97,6 +98,36 @@ def _tables(listed: Listed, wanted: Sequence[str], task: Task | None) -> list[Li
     from workbench.sources.database import tables_of
 
     return tables_of(listed, wanted, task)
+
+
+def _mend(
+    files: Sequence[DataFile], cache: Path, engine_for: EngineFor, task: Task | None, last: bool
+) -> tuple[list[DataFile], list[SetAside], list[str]]:
+    """The Parquet files with those in the place of which a copy without malformed JSON is read."""
+    if not any("JSON" in type_ for file in files for _, type_ in file.columns):
+        return list(files), [], []
+    from workbench.sources.json_columns import has_json, mended
+    from workbench.sources.staging import Staging
+
+    staging = Staging(cache, engine_for, None, task)
+    good: list[DataFile] = []
+    aside: list[SetAside] = []
+    told: list[str] = []
+    folders = sorted({file.parquet.parent for file in files if has_json(file)})
+    with engine_for([*folders, staging.folder]) as engine:
+        for file in files:
+            try:
+                own, note = mended(file, staging, engine) if has_json(file) else (file, None)
+            except Unreadable as error:
+                aside.append(SetAside(shown(str(file.listed.path)), error.reason))
+            except Moved:
+                if not last:
+                    raise
+                aside.append(SetAside(shown(str(file.listed.path)), "changed while it was read", "not-ready"))
+            else:
+                good.append(own)
+                told += [] if note is None else [f"{shown(file.listed.relative)}: {note}"]
+    return good, aside, told
 
 
 def _stage(

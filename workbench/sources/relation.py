@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from queries.question import Column, ColumnKind, Note
 from workbench.errors import NoData
@@ -109,7 +109,7 @@ def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sampl
         aside = [f"{PurePath(one.path).name}: {one.reason}" for f in sources for one in f.set_aside]
         more = f"; and {len(aside) - 3} more" if len(aside) > 3 else ""
         raise NoData(
-            f"no readable data in {listed([files.name for files in sources])}",
+            f"no readable data in {listed(_typed(workspace))}",
             f"set aside: {'; '.join(aside[:3])}{more}" if aside else None,
         )
     known: list[tuple[int, Source, NumberedFile, TablePlan]] = []
@@ -126,6 +126,15 @@ def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sampl
     parts = [part for group in groups for part in timed(build, group)]
     check_any(build, pairs, parts)
     return _written(build, pairs, parts)
+
+
+def _typed(workspace: Workspace) -> list[str]:
+    """The sources as the user named them: by name in a file, over bare paths as paths from here."""
+    if workspace.file is not None:
+        return [f"{source.name} ({', '.join(source.patterns)})" for source in workspace.sources]
+    here = Path.cwd()
+    paths = [PurePath(pattern) for source in workspace.sources for pattern in source.patterns]
+    return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]
 
 
 # --- groups to SQL ----------------------------------------------------------------------------------------
@@ -148,9 +157,10 @@ def _written(
             parts.append(_orders(lines, columns, has_fine, has_sequence))
             text_ = (
                 f"{source.name}: lines grouped by user and order id into orders: first time; amount, "
-                "quantity, discount, margin and refund summed; other columns from the order's first line"
+                "quantity, discount, margin and refund summed; conditions and breakdowns on other columns, "
+                "such as product_id, see only the order's first line"
             )
-            build.notes.append(Note("lines-grouped", text_))
+            build.notes.append(Note("lines-grouped", text_, "warning"))
     for index, source, _ in pairs:
         alike: dict[object, list[tuple[str, DataFile]]] = {}
         for group in groups:
@@ -271,12 +281,16 @@ def _place(files: Sequence[NumberedFile], unnested: bool) -> str:
 
 
 def _orders(lines: Sequence[str], columns: Mapping[str, Column], has_fine: bool, has_sequence: bool) -> str:
-    """One event per user and order id; a line without an order id is an order of its own."""
+    """One event per user and order id; a line without an order id or a time is an event of its own.
+
+    So a line whose time is missing or can't be read is counted and set aside like any event without one.
+    """
     ids = [name for name in columns if columns[name].canonical and is_id(name)]
     out = ["min(ts) AS ts", "bool_or(ts_given) AS ts_given"]
     out += ["arg_min(fine, row(ts, fine)) AS fine"] if has_fine else []
-    out += ["arg_min(sequence, place) AS sequence"] if has_sequence else []
-    out += ["min(place) AS place", f"min({SOURCE_INDEX}) AS {SOURCE_INDEX}", "arg_min(event, place) AS event"]
+    out += ["arg_min_null(sequence, place) AS sequence"] if has_sequence else []
+    out += ["min(place) AS place", f"min({SOURCE_INDEX}) AS {SOURCE_INDEX}"]
+    out.append("arg_min_null(event, place) AS event")
     for name, column in columns.items():
         own = quote(name)
         if name == ids[0] or name == "order_id":
@@ -284,9 +298,9 @@ def _orders(lines: Sequence[str], columns: Mapping[str, Column], has_fine: bool,
         elif column.canonical and (column.kind == "money" or name == "quantity"):
             out.append(f"TRY_CAST(sum({own}) AS BIGINT) AS {own}")
         else:
-            out.append(f"arg_min({own}, place) AS {own}")
+            out.append(f"arg_min_null({own}, place) AS {own}")
     rows = "\nUNION ALL\n".join(lines)
-    alone = "CASE WHEN order_id IS NULL THEN place END"
+    alone = "CASE WHEN order_id IS NULL OR ts IS NULL THEN place END"
     listing = ",\n  ".join(out)
     return f"SELECT\n  {listing}\nFROM (\n{rows}\n)\nGROUP BY {quote(ids[0])}, order_id, {alone}"
 

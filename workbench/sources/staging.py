@@ -73,7 +73,7 @@ def stage(listed: Listed, staging: Staging) -> tuple[DataFile, tuple[str, ...]]:
     try:
         _write(listed, staging, place)
     except Unreadable as error:
-        _check_unmoved(listed)
+        check_unmoved(listed)
         _write_verdict(verdict, error.reason)
         raise
     except OSError as error:
@@ -111,7 +111,7 @@ def _write(listed: Listed, staging: Staging, place: Path) -> None:
             csv_to_parquet(_watched(listed, staging), target, _describe)
         else:
             _write_json(listed, staging, work, target)
-        _check_unmoved(listed)
+        check_unmoved(listed)
         _sync(target)
         target.replace(place)
     except BadColumns as error:
@@ -151,7 +151,8 @@ def _describe(rejects: Rejects, notes: tuple[str, ...]) -> dict[str, str]:
     return {_PAIRS: json.dumps(said)}
 
 
-def _check_unmoved(listed: Listed) -> None:
+def check_unmoved(listed: Listed) -> None:
+    """Raises :class:`Moved` where the file is no longer the one that was listed."""
     try:
         now = listed.location.stat()
     except OSError as error:

@@ -17,6 +17,7 @@ from workbench.sources.snapshot import Listed
 
 BLOCK_BYTES = 1 << 20
 EXAMPLES = 5
+DECLARE_ENCODING = 'add encoding = "gb18030" (Chinese Excel) or "latin-1" to its [[source]]'
 
 _MARKS = (
     (b"\xff\xfe\0\0", "utf-32"),
@@ -57,7 +58,7 @@ def text_blocks(listed: Listed, encoding: str | None = None) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(found)()
         is_utf8 = codecs.lookup(found).name == "utf-8"
     except LookupError as error:
-        raise UsageError(f"unknown encoding {found}", "try utf-8, utf-16 or latin-1") from error
+        raise UsageError(f"unknown encoding {found}", "try utf-8, utf-16, gb18030 or latin-1") from error
     if is_utf8 or found == "utf-8-sig":
         yield first.removeprefix(codecs.BOM_UTF8)
         yield from blocks

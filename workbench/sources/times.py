@@ -178,6 +178,28 @@ def finer(plan_: TimePlan, value: str) -> str:
     return f"CAST(coalesce({_below(ns, 1_000_000)}, 0) AS INTEGER)"
 
 
+def written_sql(column: Typed) -> tuple[str, ...]:
+    """Aggregates over text: values, those without a zone, bare dates, those that are no time, one of these.
+
+    None of a column of another type.
+    """
+    if column.type != "VARCHAR":
+        return ()
+    value = column.sql
+    is_given = f"trim({value}) <> ''"
+    number = f"regexp_full_match({value}, '{_DIGITS}')"
+    stamp = f"TRY_CAST({_mended(value)} AS TIMESTAMPTZ)"
+    no_time = f"{is_given} AND NOT {number} AND {stamp} IS NULL"
+    naive = f"{stamp} IS NOT NULL AND NOT {number} AND NOT regexp_full_match({_mended(value)}, '{_AWARE}')"
+    return (
+        f"count(*) FILTER ({is_given})",
+        f"count(*) FILTER ({naive})",
+        f"count(*) FILTER ({naive} AND NOT contains({value}, ':'))",
+        f"count(*) FILTER ({no_time})",
+        f"min({value}) FILTER ({no_time})",
+    )
+
+
 def given(column: Typed) -> str:
     """The SQL that says whether a raw value was there at all, empty text counting as missing."""
     if column.type == "VARCHAR":
