@@ -1,8 +1,9 @@
 """One unit's chains under a tolerance with exclusions, or with optional steps and step windows, written out.
 
 With a tolerance a step may be read before the step before it, so what an exclusion sees depends on more of a
-chain than its last event: chains that agree in all that matters later are one state. The work grows with the
-square of the events inside one window, and is done only for the units that need it.
+chain than its last event: chains that agree in all that matters later are one state. For each entry the work
+grows with the square of the events inside its window, up to the next excluding event; it is done for one entry
+at a time, and only for the units that need it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class _Chains:
     """All chains of one entry."""
 
     entry: int
-    layers: list[dict[_State, list[_State]]]
-    """By step from 0, its states and the states after each."""
+    layers: list[dict[_State, None]]
+    """By step from 0, its states in the order they were found."""
 
     def states(self) -> Iterator[_State]:
         for layer in self.layers:
@@ -60,14 +61,18 @@ def replay_tolerant(unit: UnitEvents, rule: Rule) -> list[Attempt]:
     if not unit.entering:
         return []
     if rule.entry == "every":
-        return [search.counted([chains]) for chains in search.attempts()]
-    entering = unit.entering[:1] if rule.entry == "first" else unit.entering
-    return [search.counted([search.chains(entry) for entry in entering])]
+        return [search.counted([entry]) for entry in search.starts()]
+    return [search.counted(unit.entering[:1] if rule.entry == "first" else unit.entering)]
 
 
-def is_hit_tolerant(unit: UnitEvents, rule: Rule, entry: int) -> bool:
-    """As :func:`queries.kernels.replay.is_hit`."""
-    states = list(_Search(unit, rule).chains(entry).states())
+def all_hit_tolerant(unit: UnitEvents, rule: Rule, entries: list[int]) -> bool:
+    """Whether :func:`queries.kernels.replay.is_hit` holds of each of some entries, the latest asked first."""
+    search = _Search(unit, rule)
+    return all(_is_hit(unit, rule, search.chains(entry)) for entry in reversed(entries))
+
+
+def _is_hit(unit: UnitEvents, rule: Rule, chains: _Chains) -> bool:
+    states, entry = list(chains.states()), chains.entry
     for place in range(entry + 1, len(unit.ts)):
         if not unit.excludes[place]:
             continue
@@ -104,45 +109,54 @@ class _Search:
 
     def chains(self, entry: int) -> _Chains:
         """All chains of one entry, the entry alone first."""
-        layers: list[dict[_State, list[_State]]] = [{} for _ in range(self._rule.steps + 1)]
+        layers: list[dict[_State, None]] = [{} for _ in range(self._rule.steps + 1)]
         begun = _State(1, entry, entry, (_NOT_BEGUN,) * len(self._excluding), frozenset())
         alone = self._extended(begun, 1, entry)
         assert alone is not None
-        layers[1][alone] = []
+        layers[1][alone] = None
         for layer in layers:
-            for state, after in layer.items():
+            for state in layer:
                 for longer in self._longer(state, entry):
-                    after.append(longer)
-                    layers[longer.step].setdefault(longer, [])
+                    layers[longer.step][longer] = None
         return _Chains(entry, layers)
 
-    def attempts(self) -> list[_Chains]:
-        """The chains of each attempt's entry."""
-        found: list[_Chains] = []
+    def starts(self) -> Iterator[int]:
+        """The entries that begin attempts."""
+        latest: _Chains | None = None
         for entry in self._unit.entering:
-            if not found or not self._is_live(found[-1], entry):
-                found.append(self.chains(entry))
-        return found
+            if latest is None or not self._is_live(latest, entry):
+                latest = self.chains(entry)
+                yield entry
 
-    def counted(self, candidates: list[_Chains]) -> Attempt:
+    def counted(self, entries: list[int]) -> Attempt:
         """The attempt that counts of some entries."""
-        rule, ts = self._rule, self._unit.ts
-        level = max(chains.level for chains in candidates)
-        deepest = [chains for chains in candidates if chains.level == level]
-        best = min(deepest, key=lambda chains: (chains.moment, -chains.entry))
-        places = self._chain(best)
-        may_pass = level < rule.steps and any(
-            rule.may_pass(state.step, ts[state.place], ts[chains.entry], level)
-            for chains in candidates
-            for state in chains.states()
-            if all(barrier in (_NOT_BEGUN, len(ts)) for barrier in state.barriers)
-        )
+        rule = self._rule
+        best = None
+        for entry in entries:
+            chains = self.chains(entry)
+            rank = (-chains.level, chains.moment, -entry)
+            if best is None or rank < best[0]:
+                best = rank, chains
+        assert best is not None
+        level, places = best[1].level, self._chain(best[1])
+        may_pass = level < rule.steps and any(self._may_pass(entry, level) for entry in reversed(entries))
         return Attempt(
             level=level,
             places=[places.get(step, -1) for step in range(1, rule.steps + 1)],
             skipped=sum(1 << (step - 1) for step in range(2, level) if step not in places),
             open=may_pass,
             strict_level=-1,
+        )
+
+    def _may_pass(self, entry: int, level: int) -> bool:
+        """Whether a chain of an entry still stands at *as of* and could go past a level."""
+        rule, ts = self._rule, self._unit.ts
+        if not rule.may_pass(rule.steps - 1, rule.as_of, ts[entry], rule.steps - 1):
+            return False
+        return any(
+            rule.may_pass(state.step, ts[state.place], ts[entry], level)
+            for state in self.chains(entry).states()
+            if all(barrier in (_NOT_BEGUN, len(ts)) for barrier in state.barriers)
         )
 
     def _longer(self, state: _State, entry: int) -> Iterator[_State]:
@@ -157,11 +171,13 @@ class _Search:
             start = bisect_left(times, ts[state.place] - rule.tolerance)
             for place in self._places[step][start : bisect_right(times, limit)]:
                 longer = self._extended(state, step, place)
-                if longer is not None:
-                    yield longer
+                if longer is None:
+                    break
+                yield longer
 
     def _extended(self, state: _State, step: int, place: int) -> _State | None:
-        """The chain with one more link; None where an excluding event lies in its way."""
+        """The chain with one more link; None where an excluding event lies in its way to this or any later
+        event of the step."""
         none = len(self._unit.ts)
         used = state.used | {place} if self._unit.excludes[place] else state.used
         barriers = []
@@ -176,19 +192,26 @@ class _Search:
         return _State(step, place, max(state.top, place), tuple(barriers), used)
 
     def _barrier(self, excluding: list[int], place: int, used: frozenset[int]) -> int:
-        after = excluding[bisect_right(excluding, place) :]
-        return next((ahead for ahead in after if ahead not in used), len(self._unit.ts))
+        for position in range(bisect_right(excluding, place), len(excluding)):
+            if excluding[position] not in used:
+                return excluding[position]
+        return len(self._unit.ts)
 
     def _chain(self, chains: _Chains) -> dict[int, int]:
         """Step → place of the chain to the moment that does each step, and as early as it can."""
         level, moment = chains.level, chains.moment
         leads = {state for state in chains.layers[level] if state.place == moment}
+        after: dict[_State, _State] = {}
         for layer in reversed(chains.layers[:level]):
-            leads |= {state for state, after in layer.items() if not leads.isdisjoint(after)}
+            for state in layer:
+                onward = [longer for longer in self._longer(state, chains.entry) if longer in leads]
+                if onward:
+                    after[state] = min(onward)
+            leads.update(state for state in layer if state in after)
         (state,) = chains.layers[1]
         places = {1: state.place}
         while state.step < level:
-            state = min(after for after in chains.layers[state.step][state] if after in leads)
+            state = after[state]
             places[state.step] = state.place
         return places
 

@@ -23,9 +23,9 @@ from queries.kernels.replay import Attempt, is_hit, replay
 from queries.kernels.rule import Rule, strictly
 from queries.kernels.standing import open_units
 from queries.kernels.sweep import Plan, UnitEvents
-from queries.kernels.tolerant import is_hit_tolerant, replay_tolerant
+from queries.kernels.tolerant import all_hit_tolerant, replay_tolerant
 
-Hit = Callable[[UnitEvents, int], bool]
+AllHit = Callable[[UnitEvents, list[int]], bool]
 Replay = Callable[[UnitEvents], list[Attempt]]
 
 
@@ -160,13 +160,13 @@ def _replay_of(rule: Rule) -> Replay:
     return partial(replay, plan=Plan(rule))
 
 
-def _hit_of(rule: Rule) -> Hit:
+def _all_hit_of(rule: Rule) -> AllHit:
     if rule.order == "any":
-        return lambda unit, entry: is_hit_any(unit, rule, entry)
+        return lambda unit, entries: all(is_hit_any(unit, rule, entry) for entry in reversed(entries))
     if rule.tolerance:
-        return lambda unit, entry: is_hit_tolerant(unit, rule, entry)
+        return lambda unit, entries: all_hit_tolerant(unit, rule, entries)
     plan = Plan(rule)
-    return lambda unit, entry: is_hit(unit, plan, entry)
+    return lambda unit, entries: all(is_hit(unit, plan, entry) for entry in reversed(entries))
 
 
 def _hit(block: Block, rule: Rule, counted: Counted) -> Bools:
@@ -187,7 +187,7 @@ def _hit(block: Block, rule: Rule, counted: Counted) -> Bools:
 
 def _all_hit(block: Block, rule: Rule, counted: Counted, suspects: Bools | None = None) -> Bools:
     """The rows of units all of whose entries are hit, asked one by one, the latest first."""
-    is_hit_by = _hit_of(rule)
+    all_hit = _all_hit_of(rule)
     if not len(counted.unit):
         return np.zeros(0, bool)
     begin = firsts(counted.unit)
@@ -198,7 +198,7 @@ def _all_hit(block: Block, rule: Rule, counted: Counted, suspects: Bools | None 
         entries = events.entering
         if rule.entry != "any":
             entries = (runs[unit] - start).tolist()
-        hit[unit] = all(is_hit_by(events, entry) for entry in reversed(entries))
+        hit[unit] = all_hit(events, entries)
     return hit[counted.unit]
 
 
