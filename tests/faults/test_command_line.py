@@ -244,10 +244,10 @@ import pathlib, queries.funnel as question
 file = pathlib.Path("d/e.parquet")
 whole = file.read_bytes()
 fold, times = question.fold_selected, [0]
-def changed(*arguments):
+def changed(*arguments, **settings):
     times[0] += 1
     {change}
-    return fold(*arguments)
+    return fold(*arguments, **settings)
 question.fold_selected = changed
 """
 
