@@ -300,7 +300,7 @@ def test_fault_016_a_file_that_keeps_changing_is_exit_6(tmp_path: Path) -> None:
 
 def test_fault_016_an_answer_is_whole_although_a_file_goes_at_the_end(tmp_path: Path) -> None:
     two_people(tmp_path / "d" / "e.parquet")
-    gone = "answer = fold(*arguments); file.unlink(); return answer"
+    gone = "answer = fold(*arguments, **settings); file.unlink(); return answer"
     ran = injected(tmp_path, CHANGE.format(change=gone), "funnel", "--data", "d", *ASK, "--json")
     assert [row["users"] for row in ran.json["rows"]] == [2, 1]
 
