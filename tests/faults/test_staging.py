@@ -246,7 +246,10 @@ def test_fault_063_invalid_utf8_is_rejected_by_line(tmp_path: Path) -> None:
         ("id,ID\n1,2\n", "columns that differ by case only: id, ID"),
         ("a,b\n1\n2\n", "no delimiter of comma, semicolon, tab and | fits"),
         (b"PAR1" + bytes(30), "Parquet, by its content: name it .parquet"),
-        (gzip.compress(b"a,b\n1,2\n"), "gzip, by its content: name it .csv.gz or .json.gz if it holds that"),
+        (
+            gzip.compress(b"a,b\n1,2\n", mtime=0),
+            "gzip, by its content: name it .csv.gz or .json.gz if it holds that",
+        ),
     ],
 )
 def test_fault_064_never_read_as_something_it_is_not(
