@@ -417,3 +417,12 @@ def test_every_way_gives_the_same_for_longer_people(seed: int, monkeypatch: pyte
                 rule,
                 field.name,
             )
+
+
+def test_an_attempt_lasts_until_the_last_of_its_events_is_read() -> None:
+    """The step read last is B, though C is the last step: the A between them starts nothing."""
+    options = Options(3, None, as_of=30 * TICK, entry="every", tolerance=3 * TICK, exclusions=((1, 2),))
+    events = person("A0 C2 A3 B4 x9")
+    compare(random.Random(1), options, [events])
+    folded = fold(as_arrays(events), rule_of(options))
+    assert (folded.reached // TICK).T.tolist() == [[0, 4, 2]]
