@@ -399,3 +399,16 @@ def test_the_zone_asked_for_does_not_change_what_is_valid(workbench: Command, tm
     )
     for zone in ("Asia/Shanghai", "America/Los_Angeles"):
         assert workbench("events", "--tz", zone, "--json", cwd=tmp_path).json["totals"]["events"] == 3
+
+
+def test_fault_049_an_event_without_a_time_is_set_aside_and_counted(
+    workbench: Command, tmp_path: Path
+) -> None:
+    rows = random_events(19)
+    for row in rows[::5]:
+        row["ts"] = None
+    answer = workbench("events", "--data", str(write_parquet(tmp_path / "e", rows)), "--json").json
+    assert answer["totals"]["events"] == len(rows) - len(rows[::5])
+    counted = [note["count"] for note in answer["notes"] if note["code"] == "without-time"]
+    assert counted == [len(rows[::5])]
+    assert workbench("events", "--data", str(tmp_path / "e"), "--strict").code == 3
