@@ -217,12 +217,6 @@ class FunnelTable:
             f"the breakdown has no row {value!r}", hint(wanted, names) or f"rows: {', '.join(names)}"
         )
 
-    def cells(self) -> Sequence[str]:
-        """The cells that have people behind them, as ``--users`` takes them."""
-        steps = range(1, len(self._steps) + 1)
-        short = [f"{measure}:{step}" for measure in ("dropped", "open") for step in steps[:-1]]
-        return [*(f"reached:{step}" for step in steps), *short, "converted"]
-
 
 def _since(folded: Folded, *, first: bool) -> Ints:
     """``(steps, entries)``: ms from the entry (or the first step 1 in range) to each step; −1 where not done.

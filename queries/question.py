@@ -294,10 +294,6 @@ class People(Protocol):
         """
         ...
 
-    def cells(self) -> Sequence[str]:
-        """The cells that can be asked for, for help and completion."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Result:

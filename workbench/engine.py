@@ -61,7 +61,7 @@ class Engine:
         self._open_cursors = 0
         self._closed: str | None = None
         try:
-            self._connection = _connect([*folders, *writable], limits or default_limits())
+            self._connection = hardened(":memory:", [*folders, *writable], limits or default_limits())
         except FAULTS as error:
             raise translate(error) from error
 
@@ -273,9 +273,16 @@ class Batches:
             self._task.check()
 
 
-def _connect(folders: Sequence[Path], limits: Limits) -> duckdb.DuckDBPyConnection:
+def hardened(
+    database: str, folders: Sequence[Path], limits: Limits, *, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """A connection that touches ``folders`` and nothing else, inside its limits, its settings locked.
+
+    No extensions, no network, no view of Python's variables, UTC; a cursor's progress may still be set.
+    """
     connection = duckdb.connect(
-        ":memory:",
+        database,
+        read_only=read_only,
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -286,18 +293,22 @@ def _connect(folders: Sequence[Path], limits: Limits) -> duckdb.DuckDBPyConnecti
             "threads": limits.threads,
         },
     )
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute("SET GLOBAL temp_directory = $folder", {"folder": str(spill_folder())})
-    connection.execute("SET GLOBAL max_temp_directory_size = $size", {"size": f"{limits.spill_bytes}B"})
-    connection.execute("SET allowed_configs = ['enable_progress_bar', 'enable_progress_bar_print']")
-    # DuckDB compares what it is asked for with what it was given, letter by letter: a folder is given as it
-    # was named and as it is, and matches nothing without the slash at its end.
-    # Statements name files with glob characters escaped, and so it must find their folders too.
-    named = {str(path) for folder in folders for path in (folder.absolute(), folder.resolve())}
-    allowed = sorted(path.rstrip("/") + "/" for path in named | {escape(path) for path in named})
-    connection.execute("SET allowed_directories = $folders", {"folders": allowed})
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+    try:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL temp_directory = $folder", {"folder": str(spill_folder())})
+        connection.execute("SET GLOBAL max_temp_directory_size = $size", {"size": f"{limits.spill_bytes}B"})
+        connection.execute("SET allowed_configs = ['enable_progress_bar', 'enable_progress_bar_print']")
+        # DuckDB compares what it is asked for with what it was given, letter by letter: a folder is given as it
+        # was named and as it is, and matches nothing without the slash at its end. Statements name files with
+        # glob characters escaped, and so it must find their folders too.
+        named = {str(path) for folder in folders for path in (folder.absolute(), folder.resolve())}
+        allowed = sorted(path.rstrip("/") + "/" for path in named | {escape(path) for path in named})
+        connection.execute("SET allowed_directories = $folders", {"folders": allowed})
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

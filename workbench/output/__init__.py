@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from workbench.errors import UsageError
 from workbench.output.delimited import Formulas, columns_of, delimited
-from workbench.output.documents import command_line, json_document, json_envelope, json_line, json_lines
+from workbench.output.documents import command_line, json_envelope, json_line, json_lines
 from workbench.output.files import atomic, check_destination
 from workbench.output.streams import (
     ClosedPipe,
@@ -43,7 +43,6 @@ __all__ = [
     "json_line",
     "plain",
     "write",
-    "write_document",
     "write_text",
 ]
 
@@ -100,15 +99,6 @@ def write_text(
     place = _place(destination, force, protected)
     with place.open() as sink:
         _pour([text if text.endswith("\n") else text + "\n"], sink, place.encoding)
-
-
-def write_document(
-    value: object, *, destination: Path | None = None, force: bool = False, protected: Sequence[Path] = ()
-) -> None:
-    """Writes any value as one indented JSON text. Raises as :func:`write` does."""
-    place = _place(destination, force, protected)
-    with place.open() as sink:
-        _pour([json_document(value, ascii_only=place.ascii_only)], sink, "utf-8")
 
 
 @dataclass(frozen=True, slots=True)

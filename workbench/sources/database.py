@@ -12,9 +12,10 @@ from pathlib import Path
 import duckdb
 
 from queries.suggest import ask, did_you_mean
+from workbench.engine import hardened
 from workbench.engine_errors import FAULTS, translate
 from workbench.errors import Cancelled, Changed, TimedOut, UsageError
-from workbench.limits import default_limits, spill_folder
+from workbench.limits import default_limits
 from workbench.runner import Task
 from workbench.sources.duck_types import is_nested, literal, quote
 from workbench.sources.listing import shown
@@ -142,33 +143,10 @@ def _opened(listed: Listed, folder: Path | None, task: Task | None) -> Iterator[
 
 
 def _connect(path: Path, folder: Path | None) -> duckdb.DuckDBPyConnection:
-    limits = default_limits()
-    con = duckdb.connect(
-        str(path),
-        read_only=True,
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "allow_persistent_secrets": False,
-            "python_enable_replacements": False,
-            "memory_limit": f"{limits.memory_bytes}B",
-            "threads": limits.threads,
-        },
-    )
-    try:
-        con.execute("SET GLOBAL TimeZone = 'UTC'")
-        con.execute("SET GLOBAL temp_directory = $folder", {"folder": str(spill_folder())})
-        con.execute("SET enable_progress_bar = true")
-        con.execute("SET enable_progress_bar_print = false")
-        allowed = [] if folder is None else [f"{str(folder).rstrip('/')}/"]
-        con.execute("SET allowed_directories = $folders", {"folders": allowed})
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
-    except BaseException:
-        con.close()
-        raise
-    return con
+    connection = hardened(str(path), [] if folder is None else [folder], default_limits(), read_only=True)
+    connection.execute("SET enable_progress_bar = true")
+    connection.execute("SET enable_progress_bar_print = false")
+    return connection
 
 
 def _moved(listed: Listed) -> bool:
