@@ -10,7 +10,9 @@ from typing import cast
 from queries import ranges
 from queries.funnel_table import parse_cell
 from queries.kernels.rule import Rule, refusals
+from queries.periods import UNITS
 from queries.question import EVERYTHING, QuestionError, Scope
+from queries.saved import SCOPE_KEYS, Saved, reading
 from queries.steps import Step, parse_step
 from queries.suggest import hint
 
@@ -25,8 +27,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "range": ("entry", "whole"),
     "since": ("entry", "first"),
 }
-_LATER = (("trend", "--trend"), ("peer", "--as"))
-"""Fields that keep their default until what is behind them is built, with their options."""
+PREVIOUS, CURRENT, OTHERS = "previous", "current", "(others)"
+"""What a comparison calls its sides: the period before and the one asked, people outside a segment."""
 
 _AT = re.compile(r"@(\d{1,3}):(\d{1,3})\s*$")
 
@@ -79,16 +81,19 @@ class FunnelRequest:
     """Times run from the counted entry, or from the first step 1 in range."""
     mature: bool = False
     trend: str | None = None
+    """Rows by ``day``, ``week`` or ``month`` of the counted attempt's step 1."""
+    compare: str | None = None
+    """``previous``, or the people of a segment file against all others."""
     peer: str | None = None
+    """Another product whose rule decides who counts, or ``all`` of them side by side."""
 
     def __post_init__(self) -> None:
         if not self.steps:
             raise QuestionError("a funnel needs a step", "add --step EVENT, once for each step")
         if len(self.steps) > MOST_STEPS:
             raise QuestionError(f"{len(self.steps)} steps; at most {MOST_STEPS} can be asked at once")
-        for name, option in _LATER:
-            if getattr(self, name) is not None:
-                raise QuestionError(f"{option} {getattr(self, name)} is not in this version yet")
+        if self.trend is not None and self.trend not in UNITS:
+            raise QuestionError(f"--trend {self.trend}", f"one of {', '.join(UNITS)}")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -102,6 +107,11 @@ class FunnelRequest:
         refused = refusals(self.rule(0), shared_events=self.shares_events)
         if refused:
             raise QuestionError(refused)
+        if self.peer is not None:
+            # Peers' rules are made of requests, so they can only be known when this one is.
+            from queries.peers import check
+
+            check(self)
 
     @property
     def shares_events(self) -> bool:
@@ -172,6 +182,9 @@ class FunnelRequest:
             "--at": (self.at != "first", self.at),
             "--since": (self.since != "entry", self.since),
             "--mature": (self.mature, ""),
+            "--trend": (self.trend is not None, str(self.trend)),
+            "--compare": (self.compare is not None, str(self.compare)),
+            "--as": (self.peer is not None, str(self.peer)),
         }
         return {option: value for option, (given, value) in said.items() if given}
 
@@ -194,6 +207,9 @@ class FunnelRequest:
             "at": self.at,
             "since": self.since,
             "mature": self.mature,
+            "trend": self.trend,
+            "compare": self.compare,
+            "as": self.peer,
             **self.scope.to_dict(),
         }
 
@@ -263,3 +279,45 @@ def _step_window(text: str) -> tuple[int, int]:
     if not step.strip().isdecimal() or milliseconds is None:
         raise QuestionError(f"--step-window {text!r} says no step or no span", "like --step-window 2=1h")
     return int(step), milliseconds
+
+
+_SAVED = (
+    *("steps", "window", "step_windows", "order", "entry", "ties", "tolerance", "exclude", "exclusion"),
+    *("hold", "optional", "range", "at", "since", "mature", "trend", "compare"),
+)
+
+
+def from_dict(saved: Mapping[str, object]) -> FunnelRequest:
+    """The request that ``to_dict`` gave, absent keys at their defaults, through the readers of the options.
+
+    Raises :class:`QuestionError` for unknown keys and for values that are none.
+    """
+    found = Saved(saved, (*_SAVED, *SCOPE_KEYS))
+    steps, window, exclude = found.texts("steps"), found.text("window") or "7d", found.texts("exclude")
+    step_windows = tuple(f"{step}={span}" for step, span in found.pairs("step_windows").items())
+    with reading("steps"):
+        _ = [parse_step(step) for step in steps]
+    with reading("window"):
+        ranges.parse_duration(window)
+    with reading("step_windows"):
+        _ = [_step_window(text) for text in step_windows]
+    with reading("exclude"):
+        _ = [parse_exclusion(text) for text in exclude]
+    with reading("tolerance"):
+        ranges.parse_duration(found.text("tolerance") or "0s")
+    for key, choices in _CHOICES.items():
+        with reading(key):
+            value = found.text(key)
+            if value is not None and value not in choices:
+                raise QuestionError(f"{key} {value}", hint(value, choices) or f"one of {', '.join(choices)}")
+    texts = ("order", "entry", "ties", "tolerance", "exclusion", "hold", "range", "at", "since")
+    return request(
+        steps,
+        window,
+        found.scope(),
+        step_window=step_windows,
+        exclude=exclude,
+        optional=found.integers("optional"),
+        mature=found.flag("mature"),
+        **{key: found.text(key) for key in (*texts, "trend", "compare")},
+    )

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from queries import statistics
+from queries.funnel_groups import NONE, OTHER, Cohort, Group, group_of, groups
 from queries.kernels.funnel import Folded
 from queries.question import Note, QuestionError, Row, Shown
-from queries.suggest import hint
-
-if TYPE_CHECKING:
-    from queries.funnel_request import FunnelRequest
 
 Ints = NDArray[np.int64]
-
-NONE = "(none)"
-OTHER = "(other)"
-"""How a cell's ``@VALUE`` names people without a value, and those of the values past the top."""
 
 
 def value_column(name: str) -> Shown:
     """The column of a breakdown by a property."""
     return Shown("breakdown", name, names=True, words=(("is_total", "(all)"), ("is_other", OTHER)), null=NONE)
 
+
+def period_column(unit: str) -> Shown:
+    """The column of a trend by day, week or month."""
+    words = (("is_incomplete", "incomplete"),)
+    return Shown("period", unit, names=True, null="(all)", marks=words)
+
+
+COHORT_COLUMN = Shown("cohort", "cohort", names=True, null="(all)")
+DIFFERENCE_COLUMNS = (
+    Shown("difference", "diff %", "percent"),
+    Shown("difference_low", "95 %", "interval", high="difference_high"),
+    Shown("p_value", "p", "number"),
+    Shown("verdict", "verdict"),
+)
 
 LAYOUT = (
     Shown("step", "#", "integer", names=True),
@@ -47,87 +54,114 @@ HISTOGRAM_BINS = 20
 _NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The people of one row of the breakdown, as places in the fold's result."""
-
-    value: str | None
-    places: Ints
-    is_total: bool = False
-    is_other: bool = False
-
-
 class FunnelTable:
     """The funnel's rows, totals and notes, and the way back from a cell to its people.
 
-    ``values`` are the breakdown's values in the order of their codes, None without a breakdown; the ``top`` of
-    them by people at step 1 (equal ones by name) get rows, the rest is Other, people without a value are a row
-    of their own.
+    ``cohorts`` are the sides of a comparison, or the one whole; ``compared`` names the places of two of them
+    whose rates are set against each other. ``values`` are the breakdown's values in the order of their codes,
+    None without a breakdown.
     """
 
-    def __init__(self, request: FunnelRequest, folded: Folded, values: Sequence[str] | None) -> None:
-        self._request = request
-        # In any order a row is a number of steps, not one of them.
-        self._steps = [None if request.order == "any" else str(step) for step in request.steps]
-        self._folded = folded
-        self._since = _since(folded, first=request.since == "first")
-        self._groups = [_Group(None, np.arange(len(folded.value)), is_total=True)]
-        if values is not None:
-            self._groups += self._split(values, request.scope.top)
+    def __init__(
+        self,
+        cohorts: Sequence[Cohort],
+        values: Sequence[str] | None,
+        compared: tuple[int, int] | None = None,
+    ) -> None:
+        self._cohorts = cohorts
+        self._request = cohorts[0].request
+        self._compared = compared
+        self._steps = len(self._request.steps)
+        self._since = [_since(one.folded, first=one.request.since == "first") for one in cohorts]
+        self._groups = groups(cohorts, values, self._request.scope.top)
 
     @property
     def layout(self) -> tuple[Shown, ...]:
         """The columns a table shows."""
-        return (*LAYOUT[:-1], SKIPPED_COLUMN, LAYOUT[-1]) if self._request.optional else LAYOUT
-
-    def _split(self, values: Sequence[str], top: int) -> Iterator[_Group]:
-        code = self._folded.value
-        sizes = np.bincount(code[code >= 0], minlength=len(values))
-        ranked = sorted((-int(size), values[place], place) for place, size in enumerate(sizes) if size)
-        for _, value, place in ranked[:top]:
-            yield _Group(value, np.flatnonzero(code == place))
-        if len(ranked) > top:
-            rest = np.zeros(len(values) + 1, bool)
-            rest[[place for _, _, place in ranked[top:]]] = True
-            yield _Group(None, np.flatnonzero(rest[code]), is_other=True)
-        none = np.flatnonzero(code < 0)
-        if len(none):
-            yield _Group(None, none)
+        request = self._request
+        return (
+            *((value_column(request.scope.by),) if request.scope.by is not None else ()),
+            *((period_column(request.trend),) if request.trend is not None else ()),
+            *((COHORT_COLUMN,) if len(self._cohorts) > 1 else ()),
+            *LAYOUT[:-1],
+            *((SKIPPED_COLUMN,) if request.optional else ()),
+            *LAYOUT[-1:],
+            *(DIFFERENCE_COLUMNS if self._compared is not None else ()),
+        )
 
     def rows(self) -> list[Row]:
         """One row a step and group, the total first."""
-        return [row for group in self._groups for row in self._group_rows(group)]
+        rows = [row for group in self._groups for row in self._group_rows(group)]
+        return self._with_differences(rows)
 
-    def _group_rows(self, group: _Group) -> Iterator[Row]:
-        level = self._folded.level[group.places]
-        is_open = self._folded.open[group.places]
-        counts = [int((level >= step).sum()) for step in range(1, len(self._steps) + 2)]
-        for step, event in enumerate(self._steps, start=1):
+    def _group_rows(self, group: Group) -> Iterator[dict[str, object]]:
+        cohort = self._cohorts[group.cohort]
+        level = cohort.folded.level[group.places]
+        is_open = cohort.folded.open[group.places]
+        skipped = cohort.folded.skipped[group.places]
+        counts = [int((level >= step).sum()) for step in range(1, self._steps + 2)]
+        # In any order a row is a number of steps, not one of them.
+        named = cohort.request.order != "any"
+        for step, event in enumerate(cohort.request.steps, start=1):
             n = counts[step - 1]
             still_open = int((is_open & (level == step)).sum())
             yield {
                 "step": step,
-                "event": event,
+                "event": str(event) if named else None,
                 "breakdown": group.value,
-                "period": None,
-                "cohort": None,
+                "period": group.period_name,
+                "cohort": cohort.name,
                 "is_total": group.is_total,
                 "is_other": group.is_other,
+                "is_incomplete": cohort.periods is not None and group.period in cohort.periods.incomplete,
                 "users": n,
                 **_rate("from_first", n, counts[0]),
                 **_rate("from_previous", n, counts[step - 2] if step > 1 else None),
-                "dropped": n - counts[step] - still_open if step < len(self._steps) else 0,
+                "dropped": n - counts[step] - still_open if step < self._steps else 0,
                 "open": still_open,
-                "skipped": int(((self._folded.skipped[group.places] >> (step - 1) & 1) != 0).sum()),
+                "skipped": int((skipped >> (step - 1) & 1 != 0).sum()),
                 **self._times(group, step),
             }
 
-    def _times(self, group: _Group, step: int) -> dict[str, object]:
+    def _with_differences(self, rows: list[dict[str, object]]) -> list[Row]:
+        """Under a comparison the rows with the difference of each rate from step 1, corrected for being many."""
+        if self._compared is None:
+            return [*rows]
+        target, base = self._compared
+        counts = {
+            (group.cohort, group.part, group.period): [
+                cast("int", row["users"]) for row in rows[place * self._steps : (place + 1) * self._steps]
+            ]
+            for place, group in enumerate(self._groups)
+        }
+        found: list[tuple[float, float, float] | None] = []
+        ps: list[float | None] = []
+        for group in self._groups:
+            mine = counts[group.cohort, group.part, group.period]
+            other = counts.get((base, group.part, group.period), [0] * self._steps)
+            for step in range(self._steps):
+                sizes = (mine[step], mine[0], other[step], other[0])
+                is_asked = group.cohort == target and step > 0
+                found.append(statistics.newcombe(*sizes) if is_asked else None)
+                ps.append(statistics.two_proportions(*sizes) if is_asked else None)
+        out: list[Row] = []
+        for row, interval, p in zip(rows, found, statistics.benjamini_hochberg(ps), strict=True):
+            difference, low, high = (None, None, None) if interval is None else interval
+            word = None if difference is None else statistics.verdict(p, difference)
+            out.append(
+                row
+                | {"difference": difference, "difference_low": low, "difference_high": high}
+                | {"p_value": p, "verdict": word}
+            )
+        return out
+
+    def _times(self, group: Group, step: int) -> dict[str, object]:
         """Exact quantiles of the counted attempts that did the step, in seconds."""
         blank = step == 1
-        there = group.places[self._folded.reached[step - 1, group.places] >= 0]
-        entry = np.sort(self._since[step - 1, there])
-        previous = np.sort(_since_previous(self._folded.reached[:step, there]))
+        reached = self._cohorts[group.cohort].folded.reached
+        there = group.places[reached[step - 1, group.places] >= 0]
+        entry = np.sort(self._since[group.cohort][step - 1, there])
+        previous = np.sort(_since_previous(reached[:step, there]))
         return {
             "seconds_from_entry_median": None if blank else statistics.quantile_seconds(entry, 1, 2),
             "seconds_from_entry_p25": None if blank else statistics.quantile_seconds(entry, 1, 4),
@@ -137,26 +171,28 @@ class FunnelTable:
         }
 
     def totals(self) -> dict[str, object]:
-        """People who entered and converted, the rate with its interval, the time to convert.
+        """People who entered and converted, the rate with its interval, the time to convert; of the first cohort.
 
         ``entered`` and ``converted`` are of the unit (people, attempts, held values), ``users`` of people.
         """
-        entered = len(self._folded.level)
-        done = self._folded.level == len(self._steps)
+        folded, places = self._cohorts[0].folded, self._cohorts[0].places
+        entered = len(places)
+        done = folded.level[places] == self._steps
+        is_open = folded.open[places]
         converted = int(done.sum())
         interval = statistics.wilson(converted, entered)
-        seconds = np.sort(self._since[-1, done])
-        several = len(self._steps) > 1
+        seconds = np.sort(self._since[0][-1, places[done]])
+        several = self._steps > 1
         return {
-            "users": len(np.unique(self._folded.person)),
+            "users": len(np.unique(folded.person[places])),
             "entered": entered,
             "converted": converted,
             "conversion_rate": converted / entered if entered else None,
             "ci_low": None if interval is None else interval[0],
             "ci_high": None if interval is None else interval[1],
-            "dropped": int((~self._folded.open & ~done).sum()),
-            "open": int(self._folded.open.sum()),
-            "removed": len(np.unique(self._folded.removed)),
+            "dropped": int((~is_open & ~done).sum()),
+            "open": int(is_open.sum()),
+            "removed": len(np.unique(folded.removed)),
             "seconds_to_convert_median": statistics.quantile_seconds(seconds, 1, 2) if several else None,
             "histogram": histogram(seconds) if several else [],
         }
@@ -164,7 +200,7 @@ class FunnelTable:
     def notes(self) -> list[Note]:
         """Equal times, people left out and small numbers, counted."""
         notes = []
-        folded = self._folded
+        folded = self._cohorts[0].folded
         if folded.tied_events:
             text = f"{folded.tied_events:,} matching events share person and millisecond with another"
             notes.append(Note("equal-times", text, count=folded.tied_events))
@@ -184,38 +220,35 @@ class FunnelTable:
 
     def codes(self, cell: str) -> Ints:
         """The people of a cell, ascending. Raises :class:`QuestionError` for a cell the table lacks."""
-        last = len(self._steps)
-        found = parse_cell(cell, last)
-        places = self._group(found.value).places
-        level = self._folded.level[places]
+        found = parse_cell(cell, self._steps)
+        group = group_of(found.value, self._groups, self._cohorts)
+        folded, places = self._cohorts[group.cohort].folded, group.places
+        level = folded.level[places]
         chosen = level >= found.step
         if found.measure in ("dropped", "open"):
-            is_open = self._folded.open[places]
-            chosen = (level == found.step) & (is_open == (found.measure == "open")) & (found.step < last)
-        people: Ints = np.unique(self._folded.person[places[chosen]])
+            is_open = folded.open[places]
+            chosen = (
+                (level == found.step) & (is_open == (found.measure == "open")) & (found.step < self._steps)
+            )
+        people: Ints = np.unique(folded.person[places[chosen]])
         return people
 
-    def _group(self, value: str | None) -> _Group:
-        if value is None:
-            return self._groups[0]
-        rows = self._groups[1:]
-        wanted = value
-        if value in (NONE, OTHER):
-            found = [group for group in rows if group.value is None and group.is_other == (value == OTHER)]
-        else:
-            if len(value) > 1 and value[0] == value[-1] == '"':
-                wanted = value[1:-1]
-            found = [group for group in rows if group.value == wanted]
-        if found:
-            return found[0]
-        names = [_cell_value(group) for group in rows]
-        if not names:
-            raise QuestionError(
-                f"@{value} names a breakdown's row, and there is no breakdown", "add --by PROPERTY"
-            )
-        raise QuestionError(
-            f"the breakdown has no row {value!r}", hint(wanted, names) or f"rows: {', '.join(names)}"
+    def standing(self, cohort: int = 0) -> tuple[Ints, Ints]:
+        """The people of a cohort, ascending, and the deepest step of each, from 1."""
+        folded, places = self._cohorts[cohort].folded, self._cohorts[cohort].places
+        person, level = folded.person[places], folded.level[places]
+        people, first = np.unique(person, return_index=True)
+        return people, np.maximum.reduceat(level, first) if len(people) else level
+
+    def standing_elsewhere(self, cohort: int) -> int:
+        """How many people have another deepest step in a cohort than in the first, being in one alone included."""
+        sides = [self.standing(0), self.standing(cohort)]
+        level = np.zeros(
+            (2, max((int(people[-1]) + 1 for people, _ in sides if len(people)), default=0)), np.int64
         )
+        for side, (people, deepest) in enumerate(sides):
+            level[side, people] = deepest
+        return int((level[0] != level[1]).sum())
 
 
 def _since(folded: Folded, *, first: bool) -> Ints:
@@ -261,13 +294,6 @@ def histogram(milliseconds: Ints) -> list[dict[str, int]]:
         {"from_seconds": place * width, "to_seconds": (place + 1) * width, "users": int(count)}
         for place, count in enumerate(counts)
     ]
-
-
-def _cell_value(group: _Group) -> str:
-    """How ``@VALUE`` names a group; a real value that looks like our own words stands in double quotes."""
-    if group.value is None:
-        return OTHER if group.is_other else NONE
-    return f'"{group.value}"' if group.value in (NONE, OTHER) else group.value
 
 
 @dataclass(frozen=True, slots=True)

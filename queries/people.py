@@ -122,3 +122,26 @@ def events_sql(ids: Sequence[str], valid: str | None) -> str:
         f"JOIN raw_people ON {joined_on(ids, 'source_events', 'raw_people')}"
         + ("" if valid is None else f"\nWHERE {valid}")
     )
+
+
+def members_sql(ids: Sequence[str], junk: Sequence[str]) -> str:
+    """The people whom the ids of ``segment_ids`` (``id``, ``kind`` or NULL for any) name: ``person``, ``listed``.
+
+    ``listed`` is the place of the id in the list. A person's own id names that person; an id linked to exactly
+    one person names them too, one of several only itself. Junk ids name nobody.
+    """
+    parts = [
+        "SELECT listed, person FROM wanted\n"
+        "JOIN people ON people.id = wanted.id AND coalesce(wanted.kind, people.kind) = people.kind"
+    ]
+    parts += [
+        "SELECT listed, min(person) AS person FROM wanted\n"
+        f"JOIN raw_people ON raw_people.{quote_identifier(name)} = wanted.id\n"
+        f"WHERE coalesce(wanted.kind, {quote_literal(name)}) = {quote_literal(name)}\n"
+        "GROUP BY listed HAVING min(person) = max(person)"
+        for name in ids
+    ]
+    return (
+        f"WITH wanted AS (\n  SELECT listed, kind, {cleaned('id', junk)} AS id FROM segment_ids\n)\n"
+        + "\nUNION\n".join(parts)
+    )

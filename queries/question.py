@@ -211,6 +211,18 @@ class Survey:
     sources: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The people whom a segment's list names."""
+
+    codes: NDArray[np.int64]
+    """Ascending, distinct."""
+    listed: int
+    """How many ids the list has."""
+    unknown: int
+    """How many of them nobody in the data has."""
+
+
 EVERYTHING = Scope()
 """All events, all people: the scope of a question that names none."""
 
@@ -249,6 +261,13 @@ class Data(Protocol):
         """Keeps a query's answer as a temporary relation ``name`` for later SQL of the same question."""
         ...
 
+    def members(self, segment: str) -> Members:
+        """The people of a segment file.
+
+        Raises an error of the program for a file that is not there or cannot be read.
+        """
+        ...
+
     def progress(self, fraction: float | None, what: str) -> None:
         """Says how far the question is; raises when it was cancelled or ran out of time."""
         ...
@@ -278,6 +297,8 @@ class Shown:
     """For an interval: the key of its upper end."""
     words: tuple[tuple[str, str], ...] = ()
     """Keys and words: the first key that is true in a row puts its word in the value's place."""
+    marks: tuple[tuple[str, str], ...] = ()
+    """Keys and words: the word of each key that is true in a row stands beside the value, in brackets."""
     null: str | None = None
     """The word for a missing value, where it is more than not known."""
     names: bool = False

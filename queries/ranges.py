@@ -135,6 +135,23 @@ def resolve(
     return Range(start, end)
 
 
+def before(within: Range, tz: ZoneInfo) -> Range:
+    """The range of the same length that ends where this one begins.
+
+    Whole days are counted as dates, so that a day of 23 hours comes before one of 24. Raises QuestionError
+    where a side is open.
+    """
+    if within.start is None or within.end is None:
+        raise QuestionError(
+            "there is no period before one without a beginning or an end",
+            "give --last 7d, or --from and --to",
+        )
+    first, end = day_of(within.start, tz), day_of(within.end, tz)
+    if date_start(first, tz) == within.start and date_start(end, tz) == within.end:
+        return Range(date_start(first - (end - first), tz), within.start)
+    return Range(2 * within.start - within.end, within.start)
+
+
 def parse_moment(text: str, tz: ZoneInfo, option: str = "--as-of") -> int:
     """The moment that an ``--as-of`` names, in UTC milliseconds; a bare date is the last ms of that day."""
     if _DATE.fullmatch(text.strip()):

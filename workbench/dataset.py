@@ -17,10 +17,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from queries import ranges
+from queries import people, ranges
 from queries.question import (
     Column,
     Columns,
+    Members,
     PeopleRequest,
     QuestionError,
     Result,
@@ -36,11 +37,12 @@ from workbench.errors import Changed, Damaged, EngineDied, NoData, UsageError
 from workbench.limits import Limits, limits
 from workbench.people_rows import PeopleRows
 from workbench.runner import Task
+from workbench.segments import read_segment
 from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SetAside, SourceFiles
-from workbench.survey import Ground, make_survey, valid_times
+from workbench.survey import Ground, junk_ids, make_survey, valid_times
 from workbench.workspace import Workspace, find, from_paths, load
 
 _UNITS = ("user", "raw")
@@ -296,6 +298,24 @@ class Dataset:
         self._engine.execute(
             f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task
         )
+
+    def members(self, segment: str) -> Members:
+        """The people of a segment file, by any of their ids."""
+        self.survey()
+        listed = read_segment(self.workspace, segment)
+        self.remember(
+            "segment_ids",
+            "SELECT unnest($ids) AS id, unnest($kinds) AS kind, unnest(range($count)) AS listed",
+            {"ids": listed.ids, "kinds": listed.kinds, "count": len(listed.ids)},
+        )
+        self.remember("segment_members", people.members_sql(self._relation.ids, junk_ids(self.workspace)))
+        ((known,),) = self.fetch("SELECT count(DISTINCT listed) FROM segment_members")
+        parts = [
+            batch["person"].astype(np.int64)
+            for batch in self.stream("SELECT DISTINCT person FROM segment_members")
+        ]
+        codes = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+        return Members(codes, len(listed.ids), len(listed.ids) - int(str(known)))
 
     def progress(self, fraction: float | None, what: str) -> None:
         """Says how far the question is; raises when it was cancelled or ran out of time."""

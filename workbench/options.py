@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-NOT_YET = ("--segment", "--who", "--compare", "--session-gap")
+NOT_YET = ("--segment", "--who", "--session-gap")
 """Shared options whose rules later versions bring; refused by name until then."""
 
 
@@ -144,6 +144,15 @@ def breakdown_options(function: F) -> F:
             top_option,
         ],
     )
+
+
+def compare_option(function: F) -> F:
+    """What the answer is set against."""
+    return once(
+        "--compare",
+        metavar="previous|NAME",
+        help="With the period before, or a segment's people with all others.",
+    )(function)
 
 
 def scope_of(values: dict[str, Any]) -> Scope:

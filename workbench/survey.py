@@ -79,7 +79,7 @@ def make_survey(ground: Ground) -> Survey:
 def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
     """Raw ids → people, as relations; how many people, and how many combinations of ids name nobody."""
     ids = ground.relation.ids
-    junk = (*people.JUNK_IDS, *(word.strip().lower() for word in ground.workspace.ids.junk))
+    junk = junk_ids(ground.workspace)
     ground.define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid))
     ground.define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=ground.scope.unit))
     ground.define("TABLE", "people", people.PEOPLE_SQL)
@@ -88,6 +88,11 @@ def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
     (units,) = _numbers(ground, "SELECT count(*) FROM people")
     (nameless,) = _numbers(ground, people.NAMELESS_SQL)
     return units or 0, nameless or 0
+
+
+def junk_ids(workspace: Workspace) -> tuple[str, ...]:
+    """Words that are no id: the usual ones and the workspace's."""
+    return (*people.JUNK_IDS, *(word.strip().lower() for word in workspace.ids.junk))
 
 
 def _numbers(ground: Ground, sql: str) -> tuple[int | None, ...]:

@@ -8,7 +8,7 @@ import click
 
 from workbench.commands.asking import ask
 from workbench.completing import complete_event
-from workbench.options import breakdown_options, once, output_of, output_options, scope_of, scope_options
+from workbench.options import breakdown_options, compare_option, once, output_of, output_options, scope_of, scope_options
 
 
 @click.command("funnel")
@@ -88,8 +88,14 @@ from workbench.options import breakdown_options, once, output_of, output_options
 )
 @once("--since", "since_first", type=click.Choice(["first"]), help="Times from the first step 1 in range.")
 @click.option("--mature", is_flag=True, help="Only entries whose window is over.")
-@once("--trend", type=click.Choice(["day", "week", "month"]), hidden=True)
-@once("--as", "peer", metavar="PEER", hidden=True)
+@once("--trend", type=click.Choice(["day", "week", "month"]), help="Rows by the period of step 1.")
+@compare_option
+@once(
+    "--as",
+    "peer",
+    metavar="PRODUCT|all",
+    help="Under the rule of clickhouse, posthog, mixpanel, amplitude or growingio, or of all.",
+)
 @scope_options
 @breakdown_options
 @output_options

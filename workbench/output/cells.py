@@ -27,6 +27,11 @@ def cell(row: Mapping[str, object], shown: Shown) -> str:
 
     A value that is not of its column's kind is shown as the text it is.
     """
+    marks = "".join(f" ({word})" for key, word in shown.marks if row.get(key))
+    return _value(row, shown) + marks
+
+
+def _value(row: Mapping[str, object], shown: Shown) -> str:
     for key, word in shown.words:
         if row.get(key):
             return word
