@@ -204,8 +204,8 @@ def _plan(side: _Side, data: Data) -> _Plan:
         wanted.append(f"{values['breakdown']} IS NOT NULL")
         filters = [] if within.where is None else [f"({within.where})"]
     else:
-        # Later steps may fall a window after the range.
-        filters = within.conditions(after=request.window)
+        # Later steps may fall a window after the range, and a tolerance each ahead of it.
+        filters = within.conditions(after=request.window, before=request.tolerance * (len(request.steps) - 1))
     if rule.order != "strict":
         filters = ["(" + " OR ".join(wanted) + ")", *filters]
     where = "\nWHERE " + "\n  AND ".join(filters) if filters else ""

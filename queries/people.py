@@ -1,9 +1,15 @@
 """Who is one person: raw ids of several kinds → people, by a rule that never guesses.
 
-The rule here: ``user_id`` names the person. An id of another kind (a device, a phone) that was seen with
-exactly one ``user_id`` belongs to that person, events before the login too. Where it was seen with none or
-with several, events that carry it alone count as a person of its own, named by that id. Ids that everybody
-shares by accident (empty, ``null``, zeros …) name nobody and join nothing.
+Kinds of ids stand in order of trust, a login first, a device last. The most trusted id on an event decides. An
+id that was seen beside exactly one more trusted person belongs to that person, on events before and without
+that person's own id too. One that was seen beside several (a family's device) belongs to none for good: its
+events count for the first of them up to the second one's first event, and from then on for whoever was seen on
+it last. It lends itself to no third id, so people are never merged through it. One that was seen beside none
+is a person of its own. Ids that everybody shares by accident (empty, ``null``, zeros …) name nobody and join
+nothing.
+
+A *key* is a person before people are numbered: two digits for the kind's place in the order, then the id; the
+empty text where it takes the time of the event to tell.
 """
 
 from __future__ import annotations
@@ -50,45 +56,52 @@ def cleaned(name: str, junk: Sequence[str]) -> str:
 
 
 def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
-    """Each combination in ``raw_ids`` with its person's kind and id: the rule of this module.
+    """Each combination in ``raw_ids`` with its ids cleaned (``c0`` … in order of trust) and its ``key``.
 
-    ``unit`` is ``user`` (the rule) or ``raw`` (the most trusted id on the event, nothing linked). Kind and id
-    are NULL where every id is junk. ``ids`` come in order of trust; ``user_id`` names the person wherever it stands.
+    ``unit`` is ``user`` (the rule of this module) or ``raw`` (the most trusted id on the event, nothing linked).
+    The key is NULL where every id is junk; where it is empty, ``shared`` is the place of the kind of the id
+    that several people share.
     """
     clean = ",\n    ".join(f"{cleaned(name, junk)} AS c{i}" for i, name in enumerate(ids))
     raw = ", ".join(quote_identifier(name) for name in ids)
-    qualified = ", ".join(f"clean_ids.{quote_identifier(name)}" for name in ids)
-    with_parts = [f"clean_ids AS (\n  SELECT {raw},\n    {clean}\n  FROM raw_ids\n)"]
-    joins: list[str] = []
-    choices: list[tuple[str, str]] = []
-    others = list(range(len(ids)))
-    if unit == "user" and "user_id" in ids:
-        user = ids.index("user_id")
-        choices.append(("'user_id'", f"c{user}"))
-        others = [i for i in range(len(ids)) if i != user]
-        for i in others:
-            with_parts.append(
-                f"owner_{i} AS (  -- ids seen with exactly one user\n"
-                f"  SELECT c{i} AS id, min(c{user}) AS user_id FROM clean_ids\n"
-                f"  WHERE c{user} IS NOT NULL AND c{i} IS NOT NULL\n"
-                f"  GROUP BY c{i} HAVING min(c{user}) = max(c{user})\n)"
+    columns = ", ".join((raw, *(f"c{i}" for i in range(len(ids)))))
+    parts = [
+        f"clean_ids AS (\n  SELECT {raw},\n    {clean}\n  FROM raw_ids\n)",
+        f"linked_0 AS (\n  SELECT {columns}, {_key(0)} AS key, NULL::INTEGER AS shared FROM clean_ids\n)",
+    ]
+    for i in range(1, len(ids)):
+        before = f"linked_{i - 1}"
+        if unit == "raw":
+            parts.append(
+                f"linked_{i} AS (\n  SELECT {columns}, coalesce(key, {_key(i)}) AS key, shared FROM {before}\n)"
             )
-            joins.append(f"LEFT JOIN owner_{i} ON owner_{i}.id = c{i}")
-            choices.append(("'user_id'", f"owner_{i}.user_id"))
-    choices += [(quote_literal(ids[i]), f"c{i}") for i in others]
-    kind = "CASE " + " ".join(f"WHEN {value} IS NOT NULL THEN {name}" for name, value in choices) + " END"
-    person = "coalesce(" + ", ".join(value for _, value in choices) + ")"
+            continue
+        parts += [
+            f"beside_{i} AS (  -- ids of this kind with the first and the last of the people they were seen beside\n"
+            f"  SELECT c{i} AS id, min(key) AS low, max(key) AS high FROM {before}\n"
+            f"  WHERE c{i} IS NOT NULL AND key <> '' GROUP BY c{i}\n)",
+            f"linked_{i} AS (\n"
+            f"  SELECT {columns},\n"
+            f"    CASE WHEN key IS NOT NULL OR c{i} IS NULL THEN key WHEN low IS NULL THEN {_key(i)}\n"
+            f"      WHEN low = high THEN low ELSE '' END AS key,\n"
+            f"    CASE WHEN key IS NULL AND low <> high THEN {i} ELSE shared END AS shared\n"
+            f"  FROM {before} LEFT JOIN beside_{i} ON beside_{i}.id = c{i}\n)",
+        ]
+    return "WITH " + ",\n".join(parts) + f"\nSELECT {columns}, key, shared FROM linked_{len(ids) - 1}"
+
+
+def _key(place: int) -> str:
+    return f"'{place:02d}' || c{place}"
+
+
+def people_sql(ids: Sequence[str]) -> str:
+    """People with their codes: dense from 0, in no order that means anything."""
+    kinds = ", ".join(quote_literal(name) for name in ids)
     return (
-        "WITH "
-        + ",\n".join(with_parts)
-        + f"\nSELECT {qualified}, {kind} AS kind, {person} AS id\nFROM clean_ids "
-        + "\n".join(joins)
+        "SELECT CAST(row_number() OVER () - 1 AS INTEGER) AS person,\n"
+        f"  list_extract([{kinds}], CAST(left(key, 2) AS INTEGER) + 1) AS kind, substr(key, 3) AS id, key\n"
+        "FROM (SELECT DISTINCT key FROM linked_ids WHERE key <> '')"
     )
-
-
-PEOPLE_SQL = """SELECT CAST(row_number() OVER () - 1 AS INTEGER) AS person, kind, id
-FROM (SELECT DISTINCT kind, id FROM linked_ids WHERE id IS NOT NULL)"""
-"""People with their codes: dense from 0, in no order that means anything."""
 
 
 def joined_on(ids: Sequence[str], left: str, right: str) -> str:
@@ -102,24 +115,65 @@ def joined_on(ids: Sequence[str], left: str, right: str) -> str:
     )
 
 
-NAMELESS_SQL = "SELECT count(*) FROM linked_ids WHERE id IS NULL"
+NAMELESS_SQL = "SELECT count(*) FROM linked_ids WHERE key IS NULL"
 """Combinations of raw ids that name nobody."""
+
+SHARED_SQL = "SELECT DISTINCT shared FROM linked_ids WHERE shared IS NOT NULL ORDER BY shared"
+"""The places of the kinds of which some event's deciding id is shared."""
 
 
 def raw_people_sql(ids: Sequence[str]) -> str:
-    """Each combination of raw ids with the code of its person."""
+    """Each combination of raw ids that names somebody, with the code of its person; NULL where time decides."""
     names = ", ".join(f"linked_ids.{quote_identifier(name)}" for name in ids)
     return (
-        f"SELECT {names}, people.person\nFROM linked_ids\n"
-        "JOIN people ON people.kind = linked_ids.kind AND people.id = linked_ids.id"
+        f"SELECT {names}, people.person\nFROM linked_ids\nLEFT JOIN people ON people.key = linked_ids.key\n"
+        "WHERE linked_ids.key IS NOT NULL"
     )
 
 
-def events_sql(ids: Sequence[str], valid: str | None) -> str:
-    """The relation questions read: valid events with the code of their person."""
+def shared_events_sql(
+    ids: Sequence[str], shared: Sequence[int], order: Sequence[str], valid: str | None
+) -> str:
+    """The place and the person of each event whose deciding id is shared: whoever was seen on it last.
+
+    ``shared`` are the places of the kinds concerned, ``order`` the columns that order events of equal time.
+    """
+    ties = ", ".join(f"source_events.{name}" for name in order)
+    parts = []
+    for i in shared:
+        window = (
+            f"PARTITION BY linked_ids.c{i} ORDER BY source_events.ts, {ties} ROWS BETWEEN UNBOUNDED PRECEDING"
+        )
+        parts.append(
+            "SELECT source_events.place, coalesce(\n"
+            f"    last_value(people.person IGNORE NULLS) OVER ({window} AND CURRENT ROW),\n"
+            f"    first_value(people.person IGNORE NULLS) OVER ({window} AND UNBOUNDED FOLLOWING)\n"
+            "  ) AS person\nFROM source_events\n"
+            f"JOIN linked_ids ON {joined_on(ids, 'source_events', 'linked_ids')}\n"
+            f"LEFT JOIN people ON people.key = linked_ids.key\n"
+            f"WHERE linked_ids.c{i} IN (SELECT c{i} FROM linked_ids WHERE shared = {i})"
+            + ("" if valid is None else f" AND {valid}")
+            + f"\nQUALIFY linked_ids.shared = {i}"
+        )
+    return "\nUNION ALL\n".join(parts)
+
+
+def events_sql(ids: Sequence[str], valid: str | None, *, shared: bool) -> str:
+    """The relation questions read: valid events with the code of their person.
+
+    ``shared`` says that some events' people stand in ``shared_events``.
+    """
+    person = "coalesce(raw_people.person, shared_events.person)" if shared else "raw_people.person"
     return (
-        "SELECT source_events.*, raw_people.person\nFROM source_events\n"
+        f"SELECT source_events.*, {person} AS person\nFROM source_events\n"
         f"JOIN raw_people ON {joined_on(ids, 'source_events', 'raw_people')}"
+        + (
+            # An event that is settled looks for no place.
+            "\nLEFT JOIN shared_events ON shared_events.place ="
+            " CASE WHEN raw_people.person IS NULL THEN source_events.place END"
+            if shared
+            else ""
+        )
         + ("" if valid is None else f"\nWHERE {valid}")
     )
 
@@ -128,7 +182,7 @@ def members_sql(ids: Sequence[str], junk: Sequence[str]) -> str:
     """The people whom the ids of ``segment_ids`` (``id``, ``kind`` or NULL for any) name: ``person``, ``listed``.
 
     ``listed`` is the place of the id in the list. A person's own id names that person; an id linked to exactly
-    one person names them too, one of several only itself. Junk ids name nobody.
+    one person names them too, one that several share nobody. Junk ids name nobody.
     """
     parts = [
         "SELECT listed, person FROM wanted\n"

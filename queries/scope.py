@@ -26,11 +26,14 @@ class Within:
             return cls(within, None)
         return cls(within, compile_condition(scope.where, data.schema, timezone=data.timezone).sql)
 
-    def conditions(self, after: int | None = 0) -> list[str]:
-        """The scope as SQL conditions; events up to ``after`` ms past the range too, None for all of them."""
+    def conditions(self, after: int | None = 0, before: int = 0) -> list[str]:
+        """The scope as SQL conditions.
+
+        Events up to ``before`` ms ahead of the range and ``after`` ms past it too, None for all of them.
+        """
         found: list[str] = []
         if self.range.start is not None:
-            found.append(f"ts >= {self.range.start}")
+            found.append(f"ts >= {self.range.start - before}")
         if self.range.end is not None and after is not None:
             found.append(f"ts < {self.range.end + after}")
         if self.where is not None:

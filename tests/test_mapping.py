@@ -686,7 +686,7 @@ def test_ids_stand_in_order_of_trust(shop: Shop) -> None:
     from workbench.workspace import Ids
 
     shop.sql("a.parquet", events(TS, """, 'd' AS anonymous_id, '139' AS "ids.phone", 'o' AS "ids.openid" """))
-    assert shop.relation().ids == ("user_id", "anonymous_id", "ids.openid", "ids.phone")
+    assert shop.relation().ids == ("user_id", "ids.openid", "ids.phone", "anonymous_id")
     assert shop.relation(ids=Ids(trust=("ids.phone", "user_id", "ids.none"))).ids[:2] == (
         "ids.phone",
         "user_id",

@@ -82,9 +82,13 @@ def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
     junk = junk_ids(ground.workspace)
     ground.define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid))
     ground.define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=ground.scope.unit))
-    ground.define("TABLE", "people", people.PEOPLE_SQL)
+    ground.define("TABLE", "people", people.people_sql(ids))
     ground.define("TABLE", "raw_people", people.raw_people_sql(ids))
-    ground.define("VIEW", "events", people.events_sql(ids, valid))
+    shared = [int(str(kind)) for (kind,) in ground.fetch(people.SHARED_SQL)]
+    if shared:
+        order = [name for name in ("fine", "sequence", "place") if name in ground.relation.fixed]
+        ground.define("TABLE", "shared_events", people.shared_events_sql(ids, shared, order, valid))
+    ground.define("VIEW", "events", people.events_sql(ids, valid, shared=bool(shared)))
     (units,) = _numbers(ground, "SELECT count(*) FROM people")
     (nameless,) = _numbers(ground, people.NAMELESS_SQL)
     return units or 0, nameless or 0
@@ -158,7 +162,7 @@ def _lost(ground: Ground) -> Iterator[Note]:
 
 def _late(ground: Ground, valid: str) -> Iterator[Note]:
     """Sources whose newest event lags behind the newest of all."""
-    if len(ground.relation.sources) < 2:
+    if sum(source.kind != "items" for source in ground.workspace.sources) < 2:
         return
     newest = {
         str(ground.relation.sources[place]): last

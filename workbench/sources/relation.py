@@ -403,7 +403,8 @@ def _always_fits(name: str, taken: Sequence[Typed]) -> bool:
 def _trusted(workspace: Workspace, columns: Mapping[str, Column]) -> tuple[str, ...]:
     there = [name for name, column in columns.items() if column.canonical and is_id(name)]
     first = [name for name in workspace.ids.trust if name in there]
-    usual = ["user_id", "anonymous_id", *sorted(name for name in there if name.startswith("ids."))]
+    # What a person types or logs in with says more than the device it is done on.
+    usual = ["user_id", *sorted(name for name in there if name.startswith("ids.")), "anonymous_id"]
     return tuple(dict.fromkeys([*first, *(name for name in usual if name in there)]))
 
 
