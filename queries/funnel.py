@@ -83,7 +83,7 @@ def answer(request: FunnelRequest, data: Data) -> Result:
     segment = None if request.compare in (None, PREVIOUS) else data.members(str(request.compare))
     cohorts, values = _cohorts(folds, data, segment)
     compared = None if request.compare is None else (len(cohorts) - 2, len(cohorts) - 1)
-    table = FunnelTable(cohorts, values, compared)
+    table = FunnelTable(cohorts, values, compared, data.owners)
     within = sides[0].within
     counts = within.counts(data)
     return Result(
@@ -145,6 +145,7 @@ def _fold(side: _Side, data: Data) -> _Fold:
     data.progress(None, "events of the funnel")
     codes = None if values is None else len(values)
     folded, seen = fold_selected(data, plan.select, plan.rule, packed=plan.packed, values=codes)
+    folded = replace(folded, open=folded.open & data.running(folded.person))
     return _Fold(side, folded, values, seen, plan.statements)
 
 
@@ -159,7 +160,7 @@ def _cohorts(
     cohorts = [_cohort(fold, values, data) for fold in folds]
     if segment is not None:
         (everybody,) = cohorts
-        inside = np.isin(everybody.folded.person, segment.codes)
+        inside = np.isin(data.owners(everybody.folded.person), segment.codes)
         for name, which in ((request.compare, inside), (OTHERS, ~inside)):
             cohorts.append(replace(everybody, name=name, places=np.flatnonzero(which)))
     return cohorts, values
@@ -261,12 +262,14 @@ def _never_seen(request: FunnelRequest, data: Data, seen: int, people: int) -> l
     if not people or not (missing or request.exclude or any(len(step.events) > 1 for _, step in steps)):
         return []
     known = [str(row[0]) for row in data.fetch("SELECT DISTINCT event FROM events")]
+    unit = request.scope.unit
+    of_unit = "" if unit in ("user", "raw") else f" with a value of {unit}"
     notes = []
     for where, step in steps:
         for name in step.events:
             if name not in known:
                 near = hint(name, known)
-                text = f"no event is named {name!r} ({where})" + (f"; {near}" if near else "")
+                text = f"no event{of_unit} is named {name!r} ({where})" + (f"; {near}" if near else "")
                 notes.append(Note("step-never-seen", text, "warning"))
     for place in missing:
         if any(name in known for name in request.steps[place - 1].events):

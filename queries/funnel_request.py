@@ -27,6 +27,12 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "range": ("entry", "whole"),
     "since": ("entry", "first"),
 }
+_UNIT_WORDS: Mapping[str, str] = {
+    "user": "people",
+    "raw": "raw ids",
+    "session": "sessions",
+    "order": "orders",
+}
 PREVIOUS, CURRENT, OTHERS = "previous", "current", "(others)"
 """What a comparison calls its sides: the period before and the one asked, people outside a segment."""
 
@@ -216,7 +222,7 @@ class FunnelRequest:
     def __str__(self) -> str:
         """The rule in words, as it stands under every answer."""
         span = ranges.format_duration
-        unit = {"user": "people", "raw": "raw ids"}.get(self.scope.unit, self.scope.unit)
+        unit = _UNIT_WORDS.get(self.scope.unit, f"values of {self.scope.unit}")
         if self.entry == "every":
             unit = f"attempts of {unit}"
         if self.hold is not None:
@@ -283,7 +289,7 @@ def _step_window(text: str) -> tuple[int, int]:
 
 _SAVED = (
     *("steps", "window", "step_windows", "order", "entry", "ties", "tolerance", "exclude", "exclusion"),
-    *("hold", "optional", "range", "at", "since", "mature", "trend", "compare"),
+    *("hold", "optional", "range", "at", "since", "mature", "trend", "compare", "as"),
 )
 
 
@@ -319,5 +325,6 @@ def from_dict(saved: Mapping[str, object]) -> FunnelRequest:
         exclude=exclude,
         optional=found.integers("optional"),
         mature=found.flag("mature"),
+        peer=found.text("as"),
         **{key: found.text(key) for key in (*texts, "trend", "compare")},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -59,7 +59,7 @@ class FunnelTable:
 
     ``cohorts`` are the sides of a comparison, or the one whole; ``compared`` names the places of two of them
     whose rates are set against each other. ``values`` are the breakdown's values in the order of their codes,
-    None without a breakdown.
+    None without a breakdown. ``owners`` gives the people of units, where other than people are counted.
     """
 
     def __init__(
@@ -67,10 +67,12 @@ class FunnelTable:
         cohorts: Sequence[Cohort],
         values: Sequence[str] | None,
         compared: tuple[int, int] | None = None,
+        owners: Callable[[Ints], Ints] = lambda units: units,
     ) -> None:
         self._cohorts = cohorts
         self._request = cohorts[0].request
         self._compared = compared
+        self._owners = owners
         self._steps = len(self._request.steps)
         self._since = [_since(one.folded, first=one.request.since == "first") for one in cohorts]
         self._groups = groups(cohorts, values, self._request.scope.top)
@@ -184,7 +186,7 @@ class FunnelTable:
         seconds = np.sort(self._since[0][-1, places[done]])
         several = self._steps > 1
         return {
-            "users": len(np.unique(folded.person[places])),
+            "users": len(np.unique(self._owners(folded.person[places]))),
             "entered": entered,
             "converted": converted,
             "conversion_rate": converted / entered if entered else None,
@@ -230,15 +232,16 @@ class FunnelTable:
             chosen = (
                 (level == found.step) & (is_open == (found.measure == "open")) & (found.step < self._steps)
             )
-        people: Ints = np.unique(folded.person[places[chosen]])
+        people: Ints = np.unique(self._owners(folded.person[places[chosen]]))
         return people
 
     def standing(self, cohort: int = 0) -> tuple[Ints, Ints]:
         """The people of a cohort, ascending, and the deepest step of each, from 1."""
         folded, places = self._cohorts[cohort].folded, self._cohorts[cohort].places
-        person, level = folded.person[places], folded.level[places]
-        people, first = np.unique(person, return_index=True)
-        return people, np.maximum.reduceat(level, first) if len(people) else level
+        person, level = self._owners(folded.person[places]), folded.level[places]
+        order = np.argsort(person, kind="stable")
+        people, first = np.unique(person[order], return_index=True)
+        return people, np.maximum.reduceat(level[order], first) if len(people) else level
 
     def standing_elsewhere(self, cohort: int) -> int:
         """How many people have another deepest step in a cohort than in the first, being in one alone included."""

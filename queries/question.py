@@ -67,6 +67,8 @@ class Scope:
     by: str | None = None
     top: int = 10
     unit: str = "user"
+    session_gap: str | None = None
+    """Sessions end after this long a silence, whatever ids the export has; None: the workspace's rule."""
 
     def arguments(self) -> list[str]:
         """The scope as command-line arguments, defaults left out."""
@@ -82,6 +84,7 @@ class Scope:
             ("--tz", self.tz),
             ("--where", self.where),
             ("--by", self.by),
+            ("--session-gap", self.session_gap),
         ):
             if value is not None:
                 out += [option, value]
@@ -105,6 +108,7 @@ class Scope:
             "by": self.by,
             "top": self.top,
             "unit": self.unit,
+            "session_gap": self.session_gap,
         }
 
 
@@ -259,6 +263,14 @@ class Data(Protocol):
 
     def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Keeps a query's answer as a temporary relation ``name`` for later SQL of the same question."""
+        ...
+
+    def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The code of the person of each unit: itself, where people or raw ids are counted."""
+        ...
+
+    def running(self, units: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether more may come of each unit: not of a session that is over."""
         ...
 
     def members(self, segment: str) -> Members:

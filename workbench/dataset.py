@@ -45,7 +45,6 @@ from workbench.sources.snapshot import SetAside, SourceFiles
 from workbench.survey import Ground, junk_ids, make_survey, valid_times
 from workbench.workspace import Workspace, find, from_paths, load
 
-_UNITS = ("user", "raw")
 _BYTES_A_SELECTED_EVENT = 160
 """What an event costs in a fold at its worst: its columns, their sorted copies and the kernel's buffers."""
 
@@ -124,10 +123,6 @@ class Dataset:
         limits: Limits,
         damaged: Mapping[Path, str] = MappingProxyType({}),
     ) -> None:
-        if scope.unit not in _UNITS:
-            raise QuestionError(
-                f"--unit {scope.unit} is not in this version yet", f"it has: {', '.join(_UNITS)}"
-            )
         self.workspace = workspace
         self.scope = scope
         self._task = task
@@ -152,6 +147,7 @@ class Dataset:
         if self._relation.items_sql is not None:
             self._define("VIEW", "items", self._relation.items_sql)
         self._surveyed: Survey | None = None
+        self._of_units: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
         self._rows_read = 0
 
     # --- opening ------------------------------------------------------------------------------------------
@@ -250,6 +246,7 @@ class Dataset:
         ground = Ground(
             workspace=self.workspace,
             scope=self.scope,
+            schema=self._schema,
             relation=self._relation,
             sources=self._sources,
             zone=self._zone,
@@ -298,6 +295,29 @@ class Dataset:
         self._engine.execute(
             f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task
         )
+
+    def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The code of the person of each unit: itself, where people or raw ids are counted."""
+        if self.scope.unit in ("user", "raw"):
+            return units
+        return self._units()[0][units]
+
+    def running(self, units: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether more may come of each unit: not of a session that is over."""
+        if self.scope.unit in ("user", "raw"):
+            return np.ones(len(units), np.bool_)
+        return self._units()[1][units]
+
+    def _units(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """By unit its owner, and whether more may come of it."""
+        if self._of_units is None:
+            count = self.survey().people
+            self._of_units = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+            for batch in self.stream("SELECT unit, owner, running FROM units"):
+                places = batch["unit"].astype(np.int64)
+                self._of_units[0][places] = batch["owner"]
+                self._of_units[1][places] = batch["running"]
+        return self._of_units
 
     def members(self, segment: str) -> Members:
         """The people of a segment file, by any of their ids."""

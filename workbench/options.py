@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-NOT_YET = ("--segment", "--who", "--session-gap")
+NOT_YET = ("--segment", "--who")
 """Shared options whose rules later versions bring; refused by name until then."""
 
 
@@ -39,6 +39,7 @@ class OutputOptions:
     memory: str | None
     threads: int | None
     timeout: str | None
+    save: str | None
 
 
 def _stacked(function: F, options: list[Callable[[F], F]]) -> F:
@@ -108,7 +109,11 @@ def scope_options(function: F) -> F:
                 ),
                 click.option(
                     "--unit", default="user", show_default=True, metavar="UNIT",
-                    help="What is counted: user (people) or raw (ids as they are).",
+                    help="What is counted: user (people), raw (ids as they are), session, order or a PROPERTY.",
+                ),
+                once(
+                    "--session-gap", metavar="SPAN",
+                    help="Sessions end after this long a silence; default the export's, else 30m.",
                 ),
                 *(
                     click.option(name, metavar="…", hidden=True, expose_value=False, callback=_refuse)
@@ -226,7 +231,14 @@ def output_options(function: F) -> F:
                     metavar="FILE",
                     help="Write here, whole or not at all.",
                 ),
-                click.option("--force", is_flag=True, help="Replace FILE where it exists."),
+                once(
+                    "--save",
+                    metavar="NAME",
+                    help="Keep the question as reports/NAME.toml, or as a path that ends so; run asks it again.",
+                ),
+                click.option(
+                    "--force", is_flag=True, help="Replace FILE, or the report NAME, where it exists."
+                ),
                 click.option(
                     "--limit",
                     type=click.IntRange(min=0),

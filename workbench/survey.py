@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from queries import people, ranges
-from queries.question import Note, Scope, Survey
+from queries import people, ranges, units
+from queries.expression import compile_value
+from queries.question import Note, QuestionError, Schema, Scope, Survey
 from workbench.sources.relation import Relation
 from workbench.sources.snapshot import SourceFiles
 from workbench.workspace import Workspace
@@ -26,6 +27,7 @@ class Ground:
 
     workspace: Workspace
     scope: Scope
+    schema: Schema
     relation: Relation
     sources: tuple[SourceFiles, ...]
     zone: ZoneInfo
@@ -33,6 +35,11 @@ class Ground:
     define: Callable[[str, str, str], None]
     fetch: Callable[[str], list[tuple[object, ...]]]
     progress: Callable[[float | None, str], None]
+
+    @property
+    def people_events(self) -> str:
+        """The relation of events with their person: what questions read, unless they count something else."""
+        return "events" if self.scope.unit in ("user", "raw") else "person_events"
 
 
 def make_survey(ground: Ground) -> Survey:
@@ -48,15 +55,19 @@ def make_survey(ground: Ground) -> Survey:
         known = None
     valid = None if known is not None else f"ts >= {low} AND ts < {before} AND event <> ''"
     ground.progress(None, "reading all events once: people, newest event")
-    units, nameless = _identify(ground, valid)
+    people_in, nameless = _identify(ground, valid)
     if known is not None:
         span: tuple[int | None, ...] = (known.rows, known.first, known.last)
     else:
         span = _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
     # Only where some ids are junk does it take a join to leave their events out.
     rows, first, last = (
-        _numbers(ground, "SELECT count(*), min(ts), max(ts) FROM events") if nameless else span
+        _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM {ground.people_events}")
+        if nameless
+        else span
     )
+    as_of = last if as_of is None else as_of
+    unit_count, in_units, unit_notes = _units(ground, people_in, rows or 0, as_of or 0)
     notes = [
         *_file_notes(ground),
         *ground.relation.notes,
@@ -64,13 +75,14 @@ def make_survey(ground: Ground) -> Survey:
         *_duplicates(ground),
         *_lost(ground),
         *_late(ground, valid or "TRUE"),
+        *unit_notes,
     ]
     return Survey(
-        rows=rows or 0,
-        people=units,
+        rows=in_units,
+        people=unit_count,
         first=first,
         last=last,
-        as_of=last if as_of is None else as_of,
+        as_of=as_of,
         notes=tuple(notes),
         sources=ground.relation.sources,
     )
@@ -86,12 +98,58 @@ def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
     ground.define("TABLE", "raw_people", people.raw_people_sql(ids))
     shared = [int(str(kind)) for (kind,) in ground.fetch(people.SHARED_SQL)]
     if shared:
-        order = [name for name in ("fine", "sequence", "place") if name in ground.relation.fixed]
-        ground.define("TABLE", "shared_events", people.shared_events_sql(ids, shared, order, valid))
-    ground.define("VIEW", "events", people.events_sql(ids, valid, shared=bool(shared)))
-    (units,) = _numbers(ground, "SELECT count(*) FROM people")
+        ground.define(
+            "TABLE", "shared_events", people.shared_events_sql(ids, shared, ground.schema.order, valid)
+        )
+    ground.define("VIEW", ground.people_events, people.events_sql(ids, valid, shared=bool(shared)))
+    (count,) = _numbers(ground, "SELECT count(*) FROM people")
     (nameless,) = _numbers(ground, people.NAMELESS_SQL)
-    return units or 0, nameless or 0
+    return count or 0, nameless or 0
+
+
+def _units(ground: Ground, people_in: int, rows: int, as_of: int) -> tuple[int, int, list[Note]]:
+    """How many units there are, how many events they have, and what is said about it; defines ``events``."""
+    unit = ground.scope.unit
+    if ground.people_events == "events":
+        return people_in, rows, []
+    notes = []
+    if unit == "session":
+        notes.append(define_sessions(ground))
+        statements = units.session_units(as_of - session_rule(ground.workspace, ground.scope).gap)
+    else:
+        name = "order_id" if unit == "order" else unit
+        value = compile_value(name, ground.schema, timezone=str(ground.zone)).sql
+        statements = units.value_units(ground.people_events, f"CAST({value} AS VARCHAR)")
+    for statement in statements:
+        ground.define(*statement)
+    (count,) = _numbers(ground, "SELECT count(*) FROM units")
+    (inside,) = _numbers(ground, "SELECT count(*) FROM events")
+    if (inside or 0) < rows:
+        text = f"{rows - (inside or 0):,} events have no {unit}: they count for none"
+        notes.append(Note("without-unit", text, count=rows - (inside or 0)))
+    return count or 0, inside or 0, notes
+
+
+def define_sessions(ground: Ground) -> Note:
+    """Defines ``sessions`` and ``session_events``; says by which rule."""
+    base, has = ground.people_events, ground.schema.columns
+    rule = session_rule(ground.workspace, ground.scope)
+    own: list[int] = []
+    if rule.own and "session_id" in has:
+        own = [int(str(place)) for (place,) in ground.fetch(units.sources_with_sessions_sql(base))]
+    for statement in units.session_statements(
+        base, rule, ground.relation.ids, ground.schema.order, own, campaign="campaign" in has
+    ):
+        ground.define(*statement)
+    return Note("session-rule", f"sessions: {rule}")
+
+
+def session_rule(workspace: Workspace, scope: Scope) -> units.SessionRule:
+    """How events become sessions: as asked, else as the workspace says."""
+    gap = ranges.parse_duration(scope.session_gap or workspace.sessions.gap)
+    if gap is None:
+        raise QuestionError("--session-gap none: a session ends some time", "like --session-gap 30m")
+    return units.SessionRule(gap, workspace.sessions.cut_on_campaign, own=scope.session_gap is None)
 
 
 def junk_ids(workspace: Workspace) -> tuple[str, ...]:

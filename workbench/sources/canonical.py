@@ -66,7 +66,9 @@ ITEM_COLUMNS: Mapping[str, ColumnKind] = MappingProxyType(
 FIXED = ("ts", "ts_given", "fine", "sequence", "place", "source_index", "event")
 """What the events relation yields first, in this order; ``fine`` and ``sequence`` where there is one."""
 
-RESERVED = frozenset((*FIXED, "person", "breakdown_code", "breakdown_value", "file_index", "file_row_number"))
+RESERVED = frozenset(
+    (*FIXED, "person", "session_code", "breakdown_code", "breakdown_value", "file_index", "file_row_number")
+)
 """Names a property can't keep: the relation or the reader needs them."""
 
 _OTHER_ID = re.compile(r"ids\.[A-Za-z0-9_-]{1,64}")
