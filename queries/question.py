@@ -193,6 +193,8 @@ class Schema:
     money_decimals: int = 2
     roles: Mapping[str, str] = field(default_factory=dict)
     """Role → step text (``EVENT[|EVENT][: EXPR]``)."""
+    ids: tuple[str, ...] = ("user_id",)
+    """The id columns there are, in order of trust."""
     order: tuple[str, ...] = ("place",)
     """The columns that order a person's events of equal time, most significant first: of ``fine``,
     ``sequence``, ``place`` those there are."""
@@ -302,7 +304,7 @@ class Shown:
     key: str
     heading: str
     kind: Literal[
-        "text", "integer", "rate", "percent", "interval", "seconds", "time", "number", "boolean"
+        "text", "integer", "rate", "percent", "interval", "seconds", "time", "number", "boolean", "exact", "json"
     ] = "text"
     """``rate`` and ``percent`` are fractions; a percent's heading says the sign, its cells do not."""
     high: str | None = None

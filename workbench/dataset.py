@@ -22,6 +22,7 @@ from queries.question import (
     Column,
     Columns,
     Members,
+    Note,
     PeopleRequest,
     QuestionError,
     Result,
@@ -42,7 +43,7 @@ from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SetAside, SourceFiles
-from workbench.survey import Ground, junk_ids, make_survey, valid_times
+from workbench.survey import Ground, define_sessions, junk_ids, make_survey, valid_times
 from workbench.workspace import Workspace, find, from_paths, load
 
 _BYTES_A_SELECTED_EVENT = 160
@@ -140,6 +141,7 @@ class Dataset:
             },
             money_decimals=self._relation.money_decimals,
             roles=self._relation.roles,
+            ids=self._relation.ids,
             order=tuple(name for name in ("fine", "sequence", "place") if name in self._relation.fixed),
         )
         self._script: list[str] = []
@@ -243,7 +245,12 @@ class Dataset:
 
     def _make_survey(self) -> Survey:
         began = time.monotonic()
-        ground = Ground(
+        survey = make_survey(self._ground())
+        self._timings["survey_seconds"] = time.monotonic() - began
+        return survey
+
+    def _ground(self) -> Ground:
+        return Ground(
             workspace=self.workspace,
             scope=self.scope,
             schema=self._schema,
@@ -254,9 +261,6 @@ class Dataset:
             fetch=self.fetch,
             progress=self.progress,
         )
-        survey = make_survey(ground)
-        self._timings["survey_seconds"] = time.monotonic() - began
-        return survey
 
     # --- what questions ask (queries.question.Data) ---------------------------------------------------------
 
@@ -347,6 +351,21 @@ class Dataset:
     def serve(self, task: Task) -> None:
         """From now on this task cancels what the dataset does."""
         self._task = task
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this listing, for SQL that is no question's."""
+        return self._engine
+
+    @property
+    def has_items(self) -> bool:
+        """Whether the relation ``items`` is there."""
+        return self._relation.items_sql is not None
+
+    def define_sessions(self) -> Note:
+        """Makes the relation ``sessions``, which no question has made yet; says by which rule."""
+        self.survey()
+        return define_sessions(self._ground())
 
     @property
     def protected(self) -> tuple[Path, ...]:
