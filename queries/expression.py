@@ -24,7 +24,7 @@ from queries import expression_conditions as conditions
 from queries import expression_names as names
 from queries import expression_values as values
 from queries.expression_compiler import Compiler, Handler, Nodes
-from queries.expression_terms import WORDS, as_condition
+from queries.expression_terms import WORDS, Term, as_condition
 from queries.question import QuestionError, Schema
 from queries.quoting import check_unicode
 from queries.suggest import shown
@@ -55,8 +55,8 @@ def compile_condition(text: str, schema: Schema, timezone: str = "UTC") -> Compi
     ``timezone`` is the zone that dates and hours are read in. Raises QuestionError for everything that is not
     a condition over known properties.
     """
-    compiler = Compiler(schema, timezone, _NODES)
-    term = compiler.term(_parse(text))
+    compiler = Compiler(schema, timezone, NODES)
+    term = compiler.term(parse(text))
     if term.kind not in ("boolean", "json"):
         what = "nothing" if term.kind == "null" else f"a {WORDS[term.kind]}"
         raise QuestionError(
@@ -71,13 +71,22 @@ def compile_value(text: str, schema: Schema, timezone: str = "UTC") -> Compiled:
     Money comes in major units, a time as UTC milliseconds, a key of JSON as text. Raises QuestionError as
     :func:`compile_condition`.
     """
-    compiler = Compiler(schema, timezone, _NODES)
-    exact = schema.columns.get(text.strip())
-    term = names.column_term(compiler, exact) if exact is not None else compiler.term(_parse(text))
+    compiler = Compiler(schema, timezone, NODES)
+    term = _value(text, compiler)
     return Compiled(term.sql, frozenset(compiler.columns))
 
 
-def _parse(text: str) -> Expr:
+def value_term(text: str, schema: Schema, timezone: str = "UTC") -> Term:
+    """The same as :func:`compile_value`, with its kind."""
+    return _value(text, Compiler(schema, timezone, NODES))
+
+
+def _value(text: str, compiler: Compiler) -> Term:
+    exact = compiler.schema.columns.get(text.strip())
+    return names.column_term(compiler, exact) if exact is not None else compiler.term(parse(text))
+
+
+def parse(text: str) -> Expr:
     """The tree of one expression; whatever the parser dislikes is one QuestionError."""
     if not text.strip():
         raise QuestionError("an empty expression", "write a condition, like channel = 'weixin'")
@@ -218,4 +227,5 @@ def _nodes() -> Nodes:
     return table
 
 
-_NODES = _nodes()
+NODES = _nodes()
+"""What is let through, by the parser's names."""

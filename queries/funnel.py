@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from queries import peers, ranges
-from queries.expression import compile_condition, compile_value
+from queries.expression import compile_value
 from queries.funnel_fold import TIES, fold_selected
 from queries.funnel_groups import Cohort
 from queries.funnel_request import CURRENT, OTHERS, PREVIOUS, FunnelRequest, request
@@ -22,9 +22,8 @@ from queries.kernels.funnel import Folded
 from queries.kernels.rule import Rule
 from queries.periods import Periods
 from queries.question import Data, Members, Note, QuestionError, Result
-from queries.quoting import quote_literal
 from queries.scope import Within, meta, out_of_range, shown_value
-from queries.steps import Step
+from queries.steps import matches
 from queries.suggest import hint
 
 __all__ = ["FunnelRequest", "answer", "request", "statements"]
@@ -186,14 +185,14 @@ def _plan(side: _Side, data: Data) -> _Plan:
     request, within = side.request, side.within
     scope, schema = request.scope, data.schema
     rule = request.rule(data.survey().as_of or 0, within.range.start, within.range.end)
-    matches = [_matches(step, data) for step in request.steps]
-    excludes = [_matches(one.step, data) for one in request.exclude]
+    steps = [matches(step, schema, data.timezone) for step in request.steps]
+    excludes = [matches(one.step, schema, data.timezone) for one in request.exclude]
     packed = rule.packable and not request.shares_events
-    columns = ["e.person", "e.ts", _number(matches) if packed else f"{_bits(matches)} AS steps"]
+    columns = ["e.person", "e.ts", _number(steps) if packed else f"{_bits(steps)} AS steps"]
     columns += [f"{_bits(excludes)} AS excludes"] if excludes else []
     if scope.by is not None or not packed:
         columns += [TIES[name] for name in schema.order]
-    wanted = [f"({match})" for match in (*matches, *excludes)]
+    wanted = [f"({match})" for match in (*steps, *excludes)]
     values = {
         name: f"CAST({compile_value(asked, schema).sql} AS VARCHAR)"
         for name, asked in (("breakdown", scope.by), ("held", request.hold))
@@ -228,14 +227,6 @@ def _numbered(name: str, value: str, where: str) -> str:
         f"SELECT row_number() OVER (ORDER BY {name}_value) - 1 AS {name}_code, {name}_value\n"
         f"FROM (SELECT DISTINCT {value} AS {name}_value FROM events{where})\nWHERE {name}_value IS NOT NULL"
     )
-
-
-def _matches(step: Step, data: Data) -> str:
-    names = " OR ".join(f"event = {quote_literal(name)}" for name in step.events)
-    if step.condition is None:
-        return names
-    condition = compile_condition(step.condition, data.schema, timezone=data.timezone).sql
-    return f"({names}) AND ({condition})"
 
 
 def _number(matches: Sequence[str]) -> str:

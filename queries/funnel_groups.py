@@ -130,25 +130,29 @@ def _split(places: Ints, key: Ints, count: int) -> Iterator[Ints]:
 def group_of(cell: str | None, found: Sequence[Group], cohorts: Sequence[Cohort]) -> Group:
     """The group that a cell's ``@VALUE`` names; the first for none.
 
-    What follows ``@`` is the row's value, period and cohort, as far as it has them, joined by ``@``; a value
-    that looks like another row's name stands in double quotes. Raises :class:`QuestionError` for none such.
+    What follows ``@`` is the row's value, period and cohort, as far as it has them, joined by ``@``; the first
+    cohort need not be said. A value in double quotes is always a value; without them it is one where no other
+    row has that name. Raises :class:`QuestionError` for none such.
     """
     if cell is None:
         return found[0]
     named: dict[str, Group] = {}
-    # A row of the first cohort, and a row without a value, need not say so: the fuller names come first.
-    for group in sorted(found, key=lambda group: group.value is not None):
-        for name in _names(group, cohorts):
-            if name in named and group.value is not None:
-                name = "@".join((f'"{group.value}"', *_qualifiers(group, cohorts)))
-            named.setdefault(name, group)
-    wanted = named.get(cell)
-    if wanted is None and cell[:1] == '"':
-        value, quote, rest = cell[1:].partition('"')
-        wanted = named.get(value + rest) if quote else None
-    if wanted is not None:
-        return wanted
-    rows = list(dict.fromkeys(name for group in found for name in _names(group, cohorts)[:1] if name))
+    # Whoever comes first keeps a name: full ones before short ones, quoted values and rows without one before
+    # values as they are.
+    for quoted in (True, False):
+        for short in (False, True):
+            for group in found:
+                name = _name(group, cohorts, quoted=quoted, short=short)
+                # Only an empty value is named by nothing.
+                if name or group.value == "":
+                    named.setdefault(name, group)
+    if cell in named:
+        return named[cell]
+    names = (
+        _name(group, cohorts, quoted=False, short=True) or _name(group, cohorts, quoted=False, short=False)
+        for group in found
+    )
+    rows = list(dict.fromkeys(name for name in names if name))
     if not rows:
         raise QuestionError(
             f"@{cell} names a row of a breakdown, a trend or a comparison, and there is none",
@@ -158,16 +162,15 @@ def group_of(cell: str | None, found: Sequence[Group], cohorts: Sequence[Cohort]
     raise QuestionError(f"the answer has no row {cell!r}", hint(cell, rows) or f"rows: {listed}")
 
 
-def _names(group: Group, cohorts: Sequence[Cohort]) -> list[str]:
-    """What a group may be called: in full, and without its cohort where that is the first."""
+def _name(group: Group, cohorts: Sequence[Cohort], *, quoted: bool, short: bool) -> str:
+    """What a group is called; ``short``: without the cohort where it is the first."""
     value = [] if group.is_total else [OTHER if group.is_other else NONE]
     if group.value is not None:
-        value = [f'"{group.value}"' if group.value in (NONE, OTHER) else group.value]
-    full = "@".join((*value, *_qualifiers(group, cohorts)))
-    short = "@".join((*value, *_qualifiers(group, cohorts)[: group.period >= 0]))
-    names = [full, short] if not group.cohort else [full]
-    # Only an empty value is named by nothing.
-    return [name for name in names if name or group.value == ""]
+        value = ['"' + group.value + '"' if quoted else group.value]
+    rest = _qualifiers(group, cohorts)
+    if short and not group.cohort:
+        rest = rest[: group.period >= 0]
+    return "@".join((*value, *rest))
 
 
 def _qualifiers(group: Group, cohorts: Sequence[Cohort]) -> list[str]:

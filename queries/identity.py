@@ -224,7 +224,8 @@ class _Identity:
         parts = [
             batch["person"].astype(np.int64)
             for batch in self._data.stream(
-                f"WITH ids AS (\n{_ids_of(place, self._is_raw)}\n), sharers AS (\n{_sharers(place)}\n), chosen AS (\n{keys}\n)\n"
+                f"WITH ids AS (\n{_ids_of(place, self._is_raw)}\n), sharers AS (\n{_sharers(place)}\n),\n"
+                f"chosen AS (\n{keys}\n)\n"
                 "SELECT DISTINCT person FROM people JOIN chosen ON chosen.key = people.key"
             )
         ]

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import ranges
+from queries.question import QuestionError
 
 Ints = NDArray[np.int64]
 Unit = Literal["day", "week", "month"]
 UNITS = ("day", "week", "month")
+MOST = 4_000
+"""Periods of an answer: ten years of days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,18 @@ class Periods:
 
         A period that the range cuts, or that was not over at *as of*, is incomplete.
         """
-        low = first if within.start is None else max(within.start, first)
-        high = as_of if within.end is None else min(within.end - 1, as_of)
+        low = first if within.start is None else within.start
+        high = max(low, as_of if within.end is None else min(within.end - 1, max(as_of, low)))
         day = start_of(cast(Unit, unit), ranges.day_of(low, tz))
+        last = ranges.day_of(high, tz)
         days = [day]
-        while (day := following(cast(Unit, unit), day)) <= ranges.day_of(max(low, high), tz):
+        while (day := following(cast(Unit, unit), day)) <= last:
             days.append(day)
+            if len(days) > MOST:
+                raise QuestionError(
+                    f"more than {MOST:,} periods from {days[0]} on",
+                    f"give --from, or a longer --trend than {unit}",
+                )
         bounds = np.array([ranges.date_start(one, tz) for one in (*days, day)], np.int64)
         known_to = as_of + 1 if within.end is None else min(within.end, as_of + 1)
         cut = {

@@ -147,6 +147,8 @@ def before(within: Range, tz: ZoneInfo) -> Range:
             "give --last 7d, or --from and --to",
         )
     first, end = day_of(within.start, tz), day_of(within.end, tz)
+    if (end - first).days > (first - date(_FIRST_YEAR, 1, 1)).days:
+        raise QuestionError(f"the period before would begin before {_FIRST_YEAR}", "give a shorter range")
     if date_start(first, tz) == within.start and date_start(end, tz) == within.end:
         return Range(date_start(first - (end - first), tz), within.start)
     return Range(2 * within.start - within.end, within.start)

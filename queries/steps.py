@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queries.question import QuestionError
+from queries.expression import compile_condition
+from queries.question import QuestionError, Schema
+from queries.quoting import quote_literal
 
 _SPECIAL = frozenset('|:@"')
 
@@ -93,3 +95,12 @@ def _quoted_name(text: str, start: int) -> tuple[str, int]:
     if not name:
         raise QuestionError(f"step {text!r} lacks an event name")
     return name, position
+
+
+def matches(step: Step, schema: Schema, timezone: str) -> str:
+    """The condition, as SQL over ``events``, for an event to count as the step."""
+    named = " OR ".join(f"event = {quote_literal(name)}" for name in step.events)
+    if step.condition is None:
+        return named
+    condition = compile_condition(step.condition, schema, timezone=timezone).sql
+    return f"({named}) AND ({condition})"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import people, ranges
+from queries.material import Material, SourceFile
 from queries.question import (
     Column,
     Columns,
@@ -34,7 +35,7 @@ from queries.question import (
 from queries.quoting import quote_identifier
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
-from workbench.errors import Changed, Damaged, EngineDied, NoData, UsageError
+from workbench.errors import Changed, Damaged, EngineDied, UsageError
 from workbench.limits import Limits, limits
 from workbench.people_rows import PeopleRows
 from workbench.runner import Task
@@ -44,7 +45,7 @@ from workbench.sources.reading import snapshot
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SetAside, SourceFiles
 from workbench.survey import Ground, define_sessions, junk_ids, make_survey, valid_times
-from workbench.workspace import Workspace, find, from_paths, load
+from workbench.workspace import Workspace, chosen
 
 _BYTES_A_SELECTED_EVENT = 160
 """What an event costs in a fold at its worst: its columns, their sorted copies and the kernel's buffers."""
@@ -99,17 +100,7 @@ def opened(
     ``damaged`` files, with their reasons, are set aside. Raises :class:`NoData` with what to do when there is
     neither.
     """
-    if scope.data:
-        workspace = from_paths(scope.data, scope.mapping)
-    else:
-        file = find(Path.cwd())
-        if file is None:
-            raise NoData(
-                "no workbench.toml in this folder or its parents",
-                "name files with --data PATH, make a workspace with `workbench init PATH`, "
-                "or try `workbench demo shop`",
-            )
-        workspace = load(file)
+    workspace = chosen(scope.data, scope.mapping)
     return Dataset(workspace, scope, task, limits(memory, threads), damaged)
 
 
@@ -326,7 +317,7 @@ class Dataset:
     def members(self, segment: str) -> Members:
         """The people of a segment file, by any of their ids."""
         self.survey()
-        listed = read_segment(self.workspace, segment)
+        listed = read_segment(self.workspace, segment).distinct()
         self.remember(
             "segment_ids",
             "SELECT unnest($ids) AS id, unnest($kinds) AS kind, unnest(range($count)) AS listed",
@@ -340,6 +331,24 @@ class Dataset:
         ]
         codes = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return Members(codes, len(listed.ids), len(listed.ids) - int(str(known)))
+
+    def material(self) -> Material:
+        """What the events were made from (:class:`queries.material.Inspected`)."""
+        ordered = [
+            SourceFile(source.name, file.listed.relative, tuple(file.listed.partitions))
+            for source in self._sources
+            for file in sorted(
+                source.files, key=lambda one: one.listed.relative.encode("utf-8", "surrogateescape")
+            )
+        ]
+        return Material(
+            ids=self._relation.ids,
+            junk=junk_ids(self.workspace),
+            valid=valid_times(self.workspace),
+            files=tuple(ordered),
+            items=self._relation.items_sql is not None,
+            written_amounts=self._relation.written_sql,
+        )
 
     def progress(self, fraction: float | None, what: str) -> None:
         """Says how far the question is; raises when it was cancelled or ran out of time."""

@@ -6,15 +6,19 @@ import codecs
 import csv
 import io
 import json
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from queries.suggest import hint
+from queries.suggest import hint, shown
 from workbench.errors import UsageError
 from workbench.toml_reader import Reader, read_toml
 from workbench.workspace import Workspace
 
 FOLDER = "segments"
+_LISTS = (".toml", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
+_MOST_BYTES = 1 << 30
 _ID_COLUMNS = ("user", "user_id", "id", "anonymous_id")
 """The columns of a list with a header that may name the person, the first there is."""
 _KIND_OF = {"user_id": "user_id", "anonymous_id": "anonymous_id"}
@@ -28,41 +32,63 @@ class Listed:
     ids: list[str]
     kinds: list[str | None]
 
+    def distinct(self) -> Listed:
+        """Each id and kind once."""
+        pairs = dict.fromkeys(zip(self.ids, self.kinds, strict=True))
+        return Listed([name for name, _ in pairs], [kind for _, kind in pairs])
+
 
 def read_segment(workspace: Workspace, name: str) -> Listed:
     """The ids of ``segments/NAME.toml`` of the workspace, or of a file given by its path.
 
     Raises UsageError for a segment that is not there, cannot be read or holds no list.
     """
-    path = Path(name).expanduser()
-    if path.suffix or path.is_file():
-        return _read(path)
     folder = workspace.root / FOLDER
-    found = folder / f"{name}.toml"
-    if found.is_file() and found.resolve().is_relative_to(folder.resolve()):
-        return _read(found)
+    try:
+        path, found = Path(name), folder / f"{name}.toml"
+        if path.suffix.lower() in _LISTS or os.sep in name:
+            return _read(path)
+        if found.is_file() and found.resolve().is_relative_to(folder.resolve()):
+            return _read(found)
+        if path.is_file():
+            return _read(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no segment {shown(name)}: {_reason(error)}", _HOW) from None
     known = sorted(file.stem for file in folder.glob("*.toml"))
     near = hint(name, known) or (f"it has {', '.join(known[:8])}" if known else _HOW)
-    raise UsageError(f"no segment {name!r} in {folder}, and no file of that name", near)
+    raise UsageError(f"no segment {shown(name)} in {folder}, and no file of that name", near)
 
 
 def _read(path: Path) -> Listed:
-    if path.suffix.lower() == ".toml":
-        return _read_definition(path)
-    text = _text(path)
-    if path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
+    return _read_definition(path) if path.suffix.lower() == ".toml" else _read_list(path)
+
+
+def _read_list(path: Path) -> Listed:
+    text, ending = _text(path), path.suffix.lower()
+    if ending == ".json":
+        return _json_answer(path, text)
+    if ending in (".jsonl", ".ndjson"):
         return _json_lines(path, text)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return _delimited(path, text, "\t" if path.suffix.lower() == ".tsv" else ",")
-    ids = [line.strip() for line in text.splitlines() if line.strip()]
+    if ending in (".csv", ".tsv"):
+        return _delimited(path, text, "\t" if ending == ".tsv" else ",")
+    ids = [line.strip() for line in text.split("\n") if line.strip()]
     return Listed(ids, [None] * len(ids))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _text(path: Path) -> str:
     try:
+        # A pipe or a device may never end.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UsageError(f"{path}: is no file", _HOW)
+        if path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{path}: a list of more than {_MOST_BYTES >> 20} MiB", "split it")
         raw = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}", _HOW) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read: {_reason(error)}", _HOW) from None
     wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return raw.decode("utf-16" if wide else "utf-8-sig")
@@ -84,28 +110,52 @@ def _read_definition(path: Path) -> Listed:
             "segments by rule are not in this version yet", "rule", "list the people: ids or file"
         )
     if given == ["file"]:
-        return _read(path.parent / (top.text("file", required=True) or ""))
+        file = path.parent / (top.text("file", required=True) or "")
+        if file.suffix.lower() == ".toml":
+            raise top.error("a segment's file is a list, not another segment", "file", _HOW)
+        return _read_list(file)
     ids = list(top.texts("ids"))
     return Listed(ids, [None] * len(ids))
 
 
+def _json_answer(path: Path, text: str) -> Listed:
+    """The people of a JSON answer, as ``--users … --json`` writes it, or of a plain array."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return _json_lines(path, text)
+    rows = value.get("rows") if isinstance(value, dict) and "user" not in value else value
+    rows = rows if isinstance(rows, list) else [rows]
+    return _named(path, ((number, row) for number, row in enumerate(rows, 1)))
+
+
 def _json_lines(path: Path, text: str) -> Listed:
+    def values() -> Iterator[tuple[int, object]]:
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except (ValueError, RecursionError):
+                    raise UsageError(f"{path}:{number}: is no JSON", _HOW) from None
+
+    return _named(path, values())
+
+
+def _named(path: Path, values: Iterable[tuple[int, object]]) -> Listed:
+    """The ids of JSON values: texts, or objects with a text or number under ``user``, with its kind."""
     found = Listed([], [])
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            raise UsageError(f"{path}:{number}: is no JSON", _HOW) from None
-        if isinstance(value, str):
-            value = {"user": value}
-        name = next((key for key in _ID_COLUMNS if isinstance(value, dict) and value.get(key)), None)
-        if name is None:
+    for number, value in values:
+        row = value if isinstance(value, dict) else {"user": value} if isinstance(value, str) else {}
+        name = next((key for key in _ID_COLUMNS if row.get(key) not in (None, "")), None)
+        given, kind = (row[name], row.get("kind") or _KIND_OF.get(name)) if name else (None, None)
+        if isinstance(given, bool) or not isinstance(given, str | int) or not isinstance(kind, str | None):
             raise UsageError(f"{path}:{number}: names nobody", _HOW)
-        kind = value.get("kind", _KIND_OF.get(name))
-        found.ids.append(str(value[name]))
-        found.kinds.append(None if kind is None else str(kind))
+        try:
+            str(given).encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{path}:{number}: an id with half a character", _HOW) from None
+        found.ids.append(str(given))
+        found.kinds.append(kind)
     return found
 
 
@@ -119,8 +169,10 @@ def _delimited(path: Path, text: str, separator: str) -> Listed:
     if name is None:
         raise UsageError(f"{path}:1: has no column {' or '.join(_ID_COLUMNS[:2])}", _HOW)
     at, kind_at = header.index(name), header.index("kind") if "kind" in header else None
-    listed = [row for row in rows[1:] if len(row) > at and row[at].strip()]
+    # As they stand: blanks around an id are part of it in the data too.
+    listed = [row for row in rows[1:] if len(row) > at and row[at]]
     kinds = [
-        row[kind_at] if kind_at is not None and kind_at < len(row) else _KIND_OF.get(name) for row in listed
+        (row[kind_at] if kind_at is not None and kind_at < len(row) else "") or _KIND_OF.get(name)
+        for row in listed
     ]
-    return Listed([row[at].strip() for row in listed], kinds)
+    return Listed([row[at] for row in listed], kinds)

@@ -71,6 +71,7 @@ def step_row(step: int, event: str, breakdown: str | None, users: int, rate: flo
         "cohort": None,
         "is_total": breakdown is None,
         "is_other": False,
+        "is_incomplete": False,
         "users": users,
         "rate_from_first": rate,
         "ci_from_first_low": low,
