@@ -11,6 +11,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """How an answer's rows are matched with those of another answer of the report."""
+
+    places: tuple[str, ...] = ()
+    """Keys of the definition's own parts, as steps: a place that is not asked for has no numbers."""
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Keys that hold values of the data, with the request's keys that ask for them: a value without a row is
+    nobody's, and values of two properties are not compared."""
+    flags: tuple[str, ...] = ()
+    """Keys that tell rows of several values apart where the values are null."""
+    labels: tuple[str, ...] = ()
+    """Keys that say what a row is about and do not name it."""
+    measures: tuple[str, ...] = ()
+    """What is compared; integers are counts, fractions are rates."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One entry of the registry, cheap to import: the heavy modules load when the question is asked."""
 
@@ -22,17 +39,65 @@ class Question:
     """One line, as help and palette print it."""
     key: str | None = None
     """The letter after ``g`` that opens its screen; unique, never ``g``."""
+    request: str = ""
+    """``module:function`` that makes a request of what was saved of one."""
+    needed: tuple[str, ...] = ()
+    """The keys without which a saved request is none."""
+    rows: Rows = Rows()
+    """How its rows are told apart and what is counted in them."""
 
 
 QUESTIONS: dict[str, Question] = {
     q.name: q
     for q in (
-        Question("funnel", "queries.funnel", "Where people drop out on the way, and who they are.", "f"),
         Question(
-            "events", "queries.catalogue", "Which events there are, how many, from whom, from when to when."
+            "funnel",
+            "queries.funnel",
+            "Where people drop out on the way, and who they are.",
+            "f",
+            request="queries.funnel_request:from_dict",
+            needed=("steps",),
+            rows=Rows(
+                places=("step",),
+                values=(("breakdown", ("by",)), ("period", ("trend",)), ("cohort", ("compare", "as"))),
+                flags=("is_total", "is_other"),
+                labels=("event",),
+                measures=("users", "rate_from_first", "rate_from_previous", "dropped", "open"),
+            ),
         ),
         Question(
-            "properties", "queries.catalogue", "Which properties events carry: filled, distinct, values."
+            "events",
+            "queries.catalogue",
+            "Which events there are, how many, from whom, from when to when.",
+            request="queries.catalogue:events_from_dict",
+            rows=Rows(values=(("event", ()),), measures=("events", "users")),
+        ),
+        Question(
+            "properties",
+            "queries.catalogue",
+            "Which properties events carry: filled, distinct, values.",
+            request="queries.catalogue:properties_from_dict",
+            rows=Rows(
+                places=("property",),
+                values=(("value", ("name",)),),
+                flags=("is_other",),
+                measures=("filled", "events", "users"),
+            ),
+        ),
+        Question(
+            "identity",
+            "queries.identity",
+            "How raw ids became people: what each kind of id decided.",
+            request="queries.identity:from_dict",
+            rows=Rows(places=("kind", "decision"), measures=("ids", "people", "events")),
+        ),
+        Question(
+            "check",
+            "queries.check",
+            "Whether the data can be believed: what is wrong, whom it concerns, what to do.",
+            "d",
+            request="queries.check:from_dict",
+            rows=Rows(places=("check",), labels=("severity",), measures=("rows", "users")),
         ),
     )
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from queries import ranges
 from queries.expression import compile_value
 from queries.question import EVERYTHING, Column, Data, QuestionError, Result, Row, Scope, Shown
 from queries.quoting import quote_identifier
+from queries.saved import SCOPE_KEYS, Saved
 from queries.scope import Within, meta, out_of_range, shown_value
 
 EXAMPLES = 5
@@ -95,6 +96,17 @@ class PropertiesRequest:
     def to_dict(self) -> dict[str, object]:
         """Everything that defines the question, as JSON carries it."""
         return {"name": self.name, **self.scope.to_dict()}
+
+
+def events_from_dict(saved: Mapping[str, object]) -> EventsRequest:
+    """The request that ``to_dict`` gave; raises :class:`QuestionError` for what is none."""
+    return EventsRequest(scope=Saved(saved, SCOPE_KEYS).scope())
+
+
+def properties_from_dict(saved: Mapping[str, object]) -> PropertiesRequest:
+    """The request that ``to_dict`` gave; raises :class:`QuestionError` for what is none."""
+    found = Saved(saved, ("name", *SCOPE_KEYS))
+    return PropertiesRequest(name=found.text("name"), scope=found.scope())
 
 
 def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:

@@ -255,6 +255,7 @@ def _never_seen(request: FunnelRequest, data: Data, seen: int, people: int) -> l
     known = [str(row[0]) for row in data.fetch("SELECT DISTINCT event FROM events")]
     unit = request.scope.unit
     of_unit = "" if unit in ("user", "raw") else f" with a value of {unit}"
+    of_unit += "" if request.scope.who is None else " of these people"
     notes = []
     for where, step in steps:
         for name in step.events:

@@ -65,7 +65,7 @@ def _fold_packed(
     if survey.first is None or survey.last is None:
         return None
     packing = Packing.fitting(
-        survey.people, survey.first, survey.last, rule.steps, values, every_value=rule.reads_every_value
+        survey.codes, survey.first, survey.last, rule.steps, values, every_value=rule.reads_every_value
     )
     if packing is None:
         return None

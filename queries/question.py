@@ -64,6 +64,9 @@ class Scope:
     as_of: str | None = None
     tz: str | None = None
     where: str | None = None
+    """A condition on events."""
+    who: str | None = None
+    """A rule over people (:mod:`queries.rules`): only their events count."""
     by: str | None = None
     top: int = 10
     unit: str = "user"
@@ -83,6 +86,7 @@ class Scope:
             ("--as-of", self.as_of),
             ("--tz", self.tz),
             ("--where", self.where),
+            ("--who", self.who),
             ("--by", self.by),
             ("--session-gap", self.session_gap),
         ):
@@ -105,6 +109,7 @@ class Scope:
             "as_of": self.as_of,
             "tz": self.tz,
             "where": self.where,
+            "who": self.who,
             "by": self.by,
             "top": self.top,
             "unit": self.unit,
@@ -207,7 +212,9 @@ class Survey:
     rows: int
     """Valid events."""
     people: int
-    """Units (people, raw ids …) with a valid event."""
+    """Units (people, raw ids …) in scope with a valid event."""
+    codes: int
+    """More than the code of any of them."""
     first: int | None
     last: int | None
     as_of: int | None
@@ -304,7 +311,17 @@ class Shown:
     key: str
     heading: str
     kind: Literal[
-        "text", "integer", "rate", "percent", "interval", "seconds", "time", "number", "boolean", "exact", "json"
+        "text",
+        "integer",
+        "rate",
+        "percent",
+        "interval",
+        "seconds",
+        "time",
+        "number",
+        "boolean",
+        "exact",
+        "json",
     ] = "text"
     """``rate`` and ``percent`` are fractions; a percent's heading says the sign, its cells do not."""
     high: str | None = None

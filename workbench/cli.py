@@ -23,6 +23,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("workbench.commands.demo", "Write a demo shop with planted truths, and say what to ask it."),
     "init": ("workbench.commands.init", "Look at files, find the mapping, write workbench.toml."),
     **{name: (f"workbench.commands.{name}", question.summary) for name, question in QUESTIONS.items()},
+    "run": ("workbench.commands.run", "Ask a saved report again; without a name, list them."),
+    "diff": ("workbench.commands.diff", "What moved between two answers: data, definition, people."),
+    "sql": ("workbench.commands.sql", "Free SQL over events, items, people and sessions; read-only."),
+    "verify": (
+        "workbench.commands.verify",
+        "Find files that were damaged or changed since they were first seen.",
+    ),
+    "doctor": ("workbench.commands.doctor", "Versions, paths, limits, and whether the engine works here."),
     "completion": ("workbench.commands.completion", "Print the completion script of a shell."),
 }
 """Command → module that holds it as ``command``, and its line in the help."""

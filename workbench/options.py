@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-NOT_YET = ("--segment", "--who")
+NOT_YET = ("--segment",)
 """Shared options whose rules later versions bring; refused by name until then."""
 
 
@@ -106,6 +106,10 @@ def scope_options(function: F) -> F:
                 click.option(
                     "--where", multiple=True, metavar="EXPR",
                     help="Only events for which this SQL expression is true; of several all must be.",
+                ),
+                once(
+                    "--who", metavar="RULE",
+                    help="Only people for whom this is true, like \"did('order_paid', last => '30d') = 0\".",
                 ),
                 click.option(
                     "--unit", default="user", show_default=True, metavar="UNIT",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from queries import people, ranges, units
+from queries import people, ranges, rules, units
 from queries.expression import compile_value
 from queries.question import Note, QuestionError, Schema, Scope, Survey
 from workbench.sources.relation import Relation
@@ -37,9 +37,21 @@ class Ground:
     progress: Callable[[float | None, str], None]
 
     @property
+    def counts_people(self) -> bool:
+        """Whether what is counted are people or raw ids, not something that belongs to them."""
+        return self.scope.unit in ("user", "raw")
+
+    @property
+    def all_events(self) -> str:
+        """The relation of all valid events with their person."""
+        return "events" if self.counts_people and self.scope.who is None else "person_events"
+
+    @property
     def people_events(self) -> str:
-        """The relation of events with their person: what questions read, unless they count something else."""
-        return "events" if self.scope.unit in ("user", "raw") else "person_events"
+        """The events of the people in scope; what questions read, unless they count something else."""
+        if self.counts_people:
+            return "events"
+        return self.all_events if self.scope.who is None else "chosen_events"
 
 
 def make_survey(ground: Ground) -> Survey:
@@ -62,12 +74,14 @@ def make_survey(ground: Ground) -> Survey:
         span = _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
     # Only where some ids are junk does it take a join to leave their events out.
     rows, first, last = (
-        _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM {ground.people_events}")
-        if nameless
-        else span
+        _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM {ground.all_events}") if nameless else span
     )
     as_of = last if as_of is None else as_of
-    unit_count, in_units, unit_notes = _units(ground, people_in, rows or 0, as_of or 0)
+    inside = rows or 0
+    chosen = people_in
+    if ground.scope.who is not None:
+        chosen, inside = _choose(ground, ground.scope.who, as_of)
+    unit_count, in_units, unit_notes = _units(ground, chosen, inside, as_of or 0)
     notes = [
         *_file_notes(ground),
         *ground.relation.notes,
@@ -80,6 +94,7 @@ def make_survey(ground: Ground) -> Survey:
     return Survey(
         rows=in_units,
         people=unit_count,
+        codes=people_in if ground.counts_people else unit_count,
         first=first,
         last=last,
         as_of=as_of,
@@ -101,16 +116,32 @@ def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
         ground.define(
             "TABLE", "shared_events", people.shared_events_sql(ids, shared, ground.schema.order, valid)
         )
-    ground.define("VIEW", ground.people_events, people.events_sql(ids, valid, shared=bool(shared)))
+    ground.define("VIEW", ground.all_events, people.events_sql(ids, valid, shared=bool(shared)))
     (count,) = _numbers(ground, "SELECT count(*) FROM people")
     (nameless,) = _numbers(ground, people.NAMELESS_SQL)
     return count or 0, nameless or 0
 
 
+def _choose(ground: Ground, rule: str, as_of: int | None) -> tuple[int, int]:
+    """How many people a rule chooses, and how many events they have; defines their events."""
+    sql = rules.compile_rule(
+        rule, rules.Ground(ground.schema, str(ground.zone), as_of), events=ground.all_events
+    )
+    ground.define("TABLE", "chosen_people", sql)
+    ground.define(
+        "VIEW",
+        ground.people_events,
+        f"SELECT * FROM {ground.all_events}\nWHERE person IN (SELECT person FROM chosen_people)",
+    )
+    (count,) = _numbers(ground, "SELECT count(*) FROM chosen_people")
+    (inside,) = _numbers(ground, f"SELECT count(*) FROM {ground.people_events}")
+    return count or 0, inside or 0
+
+
 def _units(ground: Ground, people_in: int, rows: int, as_of: int) -> tuple[int, int, list[Note]]:
     """How many units there are, how many events they have, and what is said about it; defines ``events``."""
     unit = ground.scope.unit
-    if ground.people_events == "events":
+    if ground.counts_people:
         return people_in, rows, []
     notes = []
     if unit == "session":
