@@ -231,3 +231,15 @@ def test_times_since_the_first_step_are_longer(tmp_path: Path) -> None:
         rows = answer(wanted, opened(wanted.scope, Task())).rows
         times.append(rows[1]["seconds_from_entry_median"])
     assert times == [15 * 60, 45 * 60]
+
+
+def test_a_tolerance_reaches_ahead_of_the_range(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    path.write_text(
+        "ts,event,user_id\n"
+        "2026-02-28T23:59:57Z,C,u\n2026-02-28T23:59:58Z,B,u\n2026-03-01T00:00:00Z,A,u\n"
+        "2026-03-01T00:00:00Z,A,v\n2026-02-28T23:59:57Z,B,v\n"
+    )
+    scope = Scope(data=(str(path),), since="2026-03-01")
+    result = answer(request(["A", "B", "C"], "7d", scope, tolerance="2s"), opened(scope, Task()))
+    assert [row["users"] for row in result.rows] == [2, 1, 1]
