@@ -39,11 +39,11 @@ _STYLES = ("经典", "轻盈", "复古", "简约", "春日", "通勤", "周末",
 
 PER_CATEGORY = 100
 PRODUCTS = PER_CATEGORY * len(CATEGORIES)
-COUPONS = ("SPRING20", "NEW10")
-"""¥20 off from ¥99 (else ¥5), and 10 % off."""
+COUPONS = ["SPRING20", "NEW10"]
+"""¥20 off from ¥99 (else ¥5), and 10 % off; a topic may declare more (``rows.declare``)."""
 SOURCES = ("typed", "hot", "history", "suggestion")
 SOURCE = table((55, 18, 12, 15))
-"""How a search was made; any source may bring any term."""
+"""How a search was made; only the most searched terms are hot words (``topics.search``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,18 @@ TERMS = (
     Term("skirt", 0, 18, 20),
     Term("running shoes", 3, 24, 24),
     Term("Couch", 9, 6, 12),
-    Term("礼物", 5, 160, 60),
+    Term("礼物", 5, 160, 160),
     Term("Gucci", 4, None, 14),
-    Term("隐形眼镜", 6, 0, 10),
-    Term("连依裙", 0, 0, 12),
+    Term("单反相机", 10, 4, 3),
+    Term("隐形眼镜", 6, 0, 40),
+    Term("连依裙", 0, 0, 40),
+    *(Term(text, 11, results, 0) for text, results in (("空", 96), ("空气", 38), ("空气炸", 13))),
+    *(Term(text, 3, results, 0) for text, results in (("run", 61), ("running", 33))),
     *(Term(text, 4, 0, 0) for text in MISSING_BRAND),
 )
-"""The brand's four spellings have no weight of their own: only those who want it type them."""
+"""The brand's four spellings have no weight of their own: only those who want it type them. Nor have the
+beginnings of terms, which are what a search logs while somebody types."""
+TERM_CODE = {term.text: code for code, term in enumerate(TERMS)}
 TERM = table([term.weight for term in TERMS])
 TERM_CATEGORY = np.array([term.category for term in TERMS], dtype=np.int64)
 TERM_RESULTS = np.array([-1 if term.results is None else term.results for term in TERMS], dtype=np.int64)

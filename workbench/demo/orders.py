@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -60,13 +61,17 @@ class SessionLines:
     wave: Ints
 
     def of(self, kept: Bools) -> SessionLines:
-        """Only the lines of kept sessions."""
+        """Only the lines of kept sessions, which are numbered anew."""
         keep = kept[self.wave]
-        return SessionLines(self.lines.take(keep), self.wave[keep])
+        return SessionLines(self.lines.take(keep), (np.cumsum(kept) - 1)[self.wave[keep]])
+
+
+Reduce = Callable[[Visits, Ints, Ints, Ints], tuple[Ints, Ints]]
+"""From visits, cart totals, coupons and discounts to other coupons and discounts."""
 
 
 def pay(
-    state: State, visits: Visits, cart: Cart, out: Rows, event_session: Ints
+    state: State, visits: Visits, cart: Cart, out: Rows, event_session: Ints, reduce: Reduce
 ) -> tuple[Paid, SessionLines]:
     """Adds up every session's cart and writes the lines of those that were paid.
 
@@ -85,7 +90,7 @@ def pay(
     with_coupon[event_session[out.event == rows.COUPON]] = True
     word = derived(visits.word, 5)
     coupon = np.where(with_coupon, bits(word, 0) & 1, -1)
-    discount = discount_of(coupon, total)
+    coupon, discount = reduce(visits, total, coupon, discount_of(coupon, total))
     first = np.full(count, -1, dtype=np.int64)
     first[session[::-1]] = product[::-1]
     paid = Paid(
@@ -141,16 +146,23 @@ def _sum(group: Ints, value: Ints, count: int) -> Ints:
     return np.bincount(group, weights=value, minlength=count).astype(np.int64)
 
 
+def usual_returns(paid: Paid) -> Ints:
+    """How many of 65536 orders come back, by the category of the first line."""
+    return catalogue.REFUND_CELLS[catalogue.category_of(paid.first_product)]
+
+
 @dataclass(slots=True)
 class Refunds:
     """Refunds that will be made: day by day, the events as they will be written."""
 
     due: dict[int, list[Rows]]
 
-    def plan(self, day: int, paid: Paid) -> None:
-        """Decides which orders of a day come back, three to twelve days later and inside the demo."""
+    def plan(self, day: int, paid: Paid, cells: Ints) -> None:
+        """Decides which orders of a day come back, three to twelve days later and inside the demo.
+
+        ``cells`` is each order's chance, in 65536ths; see :func:`usual_returns`.
+        """
         word = derived(paid.word, 1)
-        cells = catalogue.REFUND_CELLS[catalogue.category_of(paid.first_product)]
         back = np.flatnonzero(paid.is_paid & chance(word, 0, cells))
         when = day + 3 + below(word[back], 16, 10)
         for due in np.unique(when[when < days.DAYS]).tolist():

@@ -7,11 +7,12 @@ Sessions are spread into units and units into events without a loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.demo import catalogue, days, rows, traffic
+from workbench.demo import catalogue, days, rows
 from workbench.demo.draws import (
     CELLS,
     Bools,
@@ -25,9 +26,9 @@ from workbench.demo.draws import (
     table,
     within,
 )
-from workbench.demo.orders import Cart, Paid, pay, quantity
+from workbench.demo.orders import Cart, Paid, Reduce, SessionLines, pay, quantity
 from workbench.demo.people import People, State
-from workbench.demo.rows import Lines, Rows
+from workbench.demo.rows import Rows
 from workbench.demo.visits import CARTED, FAILED, NOTHING, PAID, Visits
 
 _R = rows
@@ -80,8 +81,9 @@ class Played:
     """The sessions of a wave as events, and what they leave behind."""
 
     rows: Rows
-    lines: Lines
+    lines: SessionLines
     paid: Paid
+    """Like ``rows`` and ``lines``: of the kept sessions only."""
     kept: Bools
     """Sessions that end before the demo does; the others did not take place."""
     end: Ints
@@ -102,10 +104,35 @@ class Units:
     product: Ints
     term: Ints
 
+    @property
+    def kept(self) -> Bools:
+        """Units whose product is in the cart at the end, :attr:`pieces` of it."""
+        return np.asarray((self.kind == _ADD) | (self.kind == _SEARCH_ADD), dtype=np.bool_)
 
-def play(people: People, state: State, visits: Visits) -> Played:
+    @property
+    def searches(self) -> Bools:
+        """Units that begin with a search."""
+        return np.isin(self.kind, (_MISS, _HIT, _SEARCH_ADD))
+
+    @property
+    def clicks(self) -> Bools:
+        """Units whose search is clicked."""
+        return np.isin(self.kind, (_HIT, _SEARCH_ADD))
+
+    @property
+    def pieces(self) -> Ints:
+        """How many pieces of the product a unit adds, if it adds any."""
+        return quantity(self.word)
+
+
+Choose = Callable[[Visits, Units], None]
+"""May set products and terms of units in place."""
+
+
+def play(people: People, state: State, visits: Visits, choose: Choose, reduce: Reduce) -> Played:
     """Plays the visits of a wave: events in order, session by session."""
     units = _units(people, visits)
+    choose(visits, units)
     unit, step = within(_SIZE[units.kind])
     event = _FLAT[_FIRST[units.kind[unit]] + step]
     session = units.session[unit]
@@ -135,21 +162,20 @@ def play(people: People, state: State, visits: Visits) -> Played:
     in_force = visits.known[session] | (place >= login_place[session])
     out.user = np.where(in_force, out.person, -1)
     _browsing(out, units, unit, word)
-    cart = Cart(units.session, units.product, quantity(units.word)).only(_kept_lines(units))
-    paid, lines = pay(state, visits, cart, out, session)
+    cart = Cart(units.session, units.product, units.pieces).only(units.kept)
+    paid, lines = pay(state, visits, cart, out, session, reduce)
     _carts(out, paid, units, unit, session)
     keep = kept[session]
     if not keep.all():
         out = out.take(keep)
         lines, paid = lines.of(kept), paid.of(kept)
-    return Played(out, lines.lines, paid, kept, end, login_place < 1 << 30)
+    return Played(out, lines, paid, kept, end, login_place < 1 << 30)
 
 
 def _units(people: People, visits: Visits) -> Units:
     shape = derived(visits.word, 3)
     length = picked(_LENGTH, shape, 0) + 1
-    bounce = (visits.channel == traffic.FEED) & chance(shape, 16, CELLS * 3 // 5)
-    length = np.where(bounce, 1, length)
+    length = np.where(visits.gone, 0, np.where(visits.bounces, 1, length))
     adds = np.where(visits.goes == NOTHING, 0, picked(_ADDS, shape, 32) + 1)
     closer = _closer(visits, derived(visits.word, 4))
     signs = visits.signs_in.astype(np.int64)
@@ -210,11 +236,6 @@ def _closer(visits: Visits, word: Words) -> Ints:
         [-1, np.where(looks, _CLOSE_CART, -1), paid, np.where(logged, _CLOSE_FAILED, _CLOSE_LOGIN_FAILED)],
         default=np.where(logged, _CLOSE_CHECKOUT, _CLOSE_PROMPT),
     ).astype(np.int64)
-
-
-def _kept_lines(units: Units) -> Bools:
-    """Units whose product is in the cart at the end."""
-    return np.asarray((units.kind == _ADD) | (units.kind == _SEARCH_ADD), dtype=np.bool_)
 
 
 _HAS_PRODUCT = np.isin(np.arange(len(rows.EVENTS)), (_R.CLICK, _R.VIEW, _R.ADD, _R.REMOVE, _R.SHARE))

@@ -19,12 +19,15 @@ import numpy as np
 
 from workbench.demo import days, tables, visits
 from workbench.demo.draws import Bools, Ints
-from workbench.demo.journeys import Planted, plant
 from workbench.demo.ledger import Ledger
-from workbench.demo.orders import Refunds
+from workbench.demo.orders import Refunds, usual_returns
 from workbench.demo.people import People, State, crowd
-from workbench.demo.rows import Lines, Rows, joined, joined_lines
-from workbench.demo.sessions import play
+from workbench.demo.rows import Lines, Rows, joined, joined_lines, part_of
+from workbench.demo.sessions import Units, play
+from workbench.demo.statements import Truth
+from workbench.demo.topics import TOPICS
+from workbench.demo.topics.base import Actors, Counted, Topic, World
+from workbench.demo.waves import Wave
 
 BLOCK = 1 << 19
 """People of a block: about 200,000 events a day."""
@@ -41,11 +44,14 @@ class Shop:
     events: int
     seed: int
     block: int = BLOCK
+    dirty: bool = False
     people: People = field(init=False)
     state: State = field(init=False)
-    planted: Planted = field(init=False)
+    topics: list[Topic] = field(init=False)
+    actors: list[Actors] = field(init=False)
     ledger: Ledger = field(default_factory=Ledger)
     refunds: Refunds = field(default_factory=lambda: Refunds({}))
+    _columns: list[tables.Column] = field(init=False)
     _carried: dict[int, Rows] = field(default_factory=dict)
     """By block: events of sessions that went past midnight."""
     _lines: list[Lines] = field(default_factory=list)
@@ -54,7 +60,14 @@ class Shop:
     def __post_init__(self) -> None:
         self.people = crowd(self.events, self.seed)
         self.state = State.new(self.people.count)
-        self.planted = plant(self.events, self.seed, self.people.count)
+        world = World(self.people, self.state, self.events, self.seed, self.dirty)
+        self.topics = [topic(world) for topic in TOPICS]
+        self.actors, first = [], self.people.count
+        for topic in self.topics:
+            actors = topic.actors(first)
+            self.actors.append(actors)
+            first += len(actors.person)
+        self._columns = [column for topic in self.topics for column in topic.columns]
 
     @property
     def blocks(self) -> int:
@@ -64,7 +77,7 @@ class Shop:
     def run(self, step: Callable[[float, str], None]) -> None:
         """Simulates every day; ``step(fraction, what)`` is called before each block and may raise."""
         paces, arrivals = _expected(self.people)
-        goals = np.cumsum(days.weights())
+        goals = np.cumsum(self._weights())
         for day in range(days.DAYS):
             goal = self.events * int(goals[day]) // int(goals[-1])
             rate = self._rate(goal, int(paces[day]), int(arrivals[day]))
@@ -76,12 +89,18 @@ class Shop:
                 self._write_lines()
         self._write_lines()
 
+    def _weights(self) -> Ints:
+        weights = days.weights()
+        for topic in self.topics:
+            weights = weights * np.array([topic.weight(day) for day in range(days.DAYS)]) // 100
+        return weights
+
     def _rate(self, goal: int, paces: int, arrivals: int) -> int:
         """What turns a pace into a chance of visiting (2⁻²⁰ of 2⁻²⁴) so that the day reaches its goal.
 
         ``paces`` is the sum over those who may come, ``arrivals`` how many come for the first time.
         """
-        played, sessions = self.ledger.events, self.ledger.visits
+        played, sessions = self.ledger.events, self.ledger.sessions
         length = (played, sessions) if sessions >= 200 else (_USUAL_SESSION, 1)
         wanted = max((goal - played) * length[1] // length[0], 1)
         regular = max(wanted * 7 // 8 - arrivals, wanted // 20, 1)
@@ -89,16 +108,12 @@ class Shop:
 
     def _block(self, day: int, block: int, span: slice, rate: int) -> None:
         parts = [self._carried.pop(block)] if block in self._carried else []
-        came = visits.comers(self.people, self.state, day, span, rate)
-        first = visits.first_visits(self.people, self.state, day, *came)
+        came = visits.comers(self.people, self.state, day, span, rate, self._come)
+        first = self._steered(visits.first_visits(self.people, self.state, day, *came))
         parts += self._wave(first)
-        parts += self._wave(visits.second_visits(self.people, self.state, day, first))
+        parts += self._wave(self._steered(visits.second_visits(self.people, self.state, day, first)))
         if block == 0:
-            extra, lines = self.planted.of(day)
-            for part in (extra, *self.refunds.of(day)):
-                self.ledger.note(part)
-                parts.append(part)
-            self._lines.append(lines)
+            parts += self._planted(day)
         if not parts:
             return
         out = joined(parts)
@@ -109,37 +124,99 @@ class Shop:
         if len(out):
             out = out.take(np.lexsort((out.place, out.person, out.ts)))
             path = self.folder / "events" / f"dt={days.name(day)}" / f"part-{block}.parquet"
-            tables.write(tables.event_table(out), path)
+            tables.write(tables.event_table(out, self._columns), path)
 
-    def _wave(self, wave: visits.Visits) -> list[Rows]:
-        if not len(wave.person):
+    def _come(self, day: int, person: Ints, cells: Ints) -> Ints:
+        for topic in self.topics:
+            cells = topic.come(day, person, cells)
+        return cells
+
+    def _steered(self, wave: visits.Visits) -> visits.Visits:
+        for topic in self.topics:
+            wave = topic.steer(wave)
+        return wave
+
+    def _choose(self, wave: visits.Visits, units: Units) -> None:
+        for topic in self.topics:
+            topic.choose(wave, units)
+
+    def _reduce(self, wave: visits.Visits, total: Ints, coupon: Ints, discount: Ints) -> tuple[Ints, Ints]:
+        for topic in self.topics:
+            coupon, discount = topic.reduce(wave, total, coupon, discount)
+        return coupon, discount
+
+    def _wave(self, came: visits.Visits) -> list[Rows]:
+        """Plays visits, lets the topics change the sessions, settles and counts them."""
+        if not len(came.person):
             return []
-        played = play(self.people, self.state, wave)
-        visits.settle(self.people, self.state, wave, played.kept, played.end, played.signed_in)
-        self.refunds.plan(wave.day, played.paid)
-        self.ledger.note(played.rows)
-        self._lines.append(played.lines)
-        return [played.rows]
+        played = play(self.people, self.state, came, self._choose, self._reduce)
+        if not len(played.rows):
+            return []
+        wave = Wave(came.of(played.kept), played.rows, played.lines.lines, played.lines.wave, played.paid)
+        for topic in self.topics:
+            topic.wave(wave)
+        end = played.end.copy()
+        end[played.kept] = wave.end()
+        visits.settle(self.people, self.state, came, played.kept, end, played.signed_in)
+        cells = usual_returns(wave.paid)
+        for topic in self.topics:
+            cells = topic.returns(wave, cells)
+        self.refunds.plan(wave.day, wave.paid, cells)
+        self._note(wave.rows)
+        self._lines.append(wave.lines)
+        return [wave.rows]
+
+    def _planted(self, day: int) -> list[Rows]:
+        """What topics plant on a day, and its refunds."""
+        parts = self.refunds.of(day)
+        for topic in self.topics:
+            for part, lines in topic.planted(day):
+                parts.append(part)
+                self._lines.append(lines)
+        for part in parts:
+            self._note(part)
+        return parts
+
+    def _note(self, out: Rows) -> None:
+        if not len(out):
+            return
+        part = part_of(out)
+        self.ledger.note(part)
+        for topic in self.topics:
+            topic.note(part)
 
     def _write_lines(self) -> None:
         lines = joined_lines(self._lines) if self._lines else None
         if lines is not None and len(lines):
             path = self.folder / "items" / f"part-{self._line_files:03d}.parquet"
             tables.write(tables.line_table(lines), path)
+            for topic in self.topics:
+                topic.sold(lines)
             self._line_files += 1
         self._lines = []
 
     def logged(self) -> Bools:
-        """For each ``2·person + device``: whether that person ever logged in there; planted people too."""
-        own = np.stack([self.state.logged & 1, self.state.logged >> 1 & 1], axis=1)
-        planted = np.tile(np.array([[1, 0]], dtype=np.int64), (len(self.planted.person), 1))
-        return np.asarray(np.concatenate([own, planted]).ravel() == 1, dtype=np.bool_)
+        """For each ``2·person + device``: whether that person ever logged in there; actors too."""
+        return _bits([self.state.logged, *(actors.logged for actors in self.actors)])
 
     def seen(self) -> Bools:
-        """For each ``2·person + device``: whether that person ever used it; planted people too."""
-        own = np.stack([self.state.seen & 1, self.state.seen >> 1 & 1], axis=1)
-        planted = np.tile(np.array([[1, 0]], dtype=np.int64), (len(self.planted.person), 1))
-        return np.asarray(np.concatenate([own, planted]).ravel() == 1, dtype=np.bool_)
+        """For each ``2·person + device``: whether that person ever used it; actors too."""
+        return _bits([self.state.seen, *(actors.seen for actors in self.actors)])
+
+    def counted(self) -> Counted:
+        """What is known once every day is over."""
+        family = np.flatnonzero(self.people.family).astype(np.int64)
+        return Counted(self.topics[0].world, self.ledger, self.logged(), self.seen(), family)
+
+    def truths(self, counted: Counted) -> list[Truth]:
+        """Every planted truth, in the order they are written."""
+        return [truth for topic in self.topics for truth in topic.truths(counted)]
+
+
+def _bits(parts: list[Ints]) -> Bools:
+    """The two low bits of each number, one after the other."""
+    both = np.concatenate(parts)
+    return np.asarray(np.stack([both & 1, both >> 1 & 1], axis=1).ravel() == 1, dtype=np.bool_)
 
 
 def _expected(people: People) -> tuple[Ints, Ints]:

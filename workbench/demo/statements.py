@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 Value = str | int | float | None
 HOLDS_FROM = 50_000
-"""The smallest size at which the truths hold."""
+"""The smallest size at which a truth holds that says no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class Truth:
     tolerance: float = 0
     """Relative; 0 where exact."""
     decoys: tuple[Decoy, ...] = ()
+    smallest: int = HOLDS_FROM
+    """The smallest ``--events`` at which it holds."""
+    waits: str = ""
+    """``report NAME`` or ``unit session`` where this version has not yet what the command needs."""
 
     @property
     def report(self) -> str:
@@ -68,7 +72,9 @@ def toml_lines(truths: Sequence[Truth]) -> list[str]:
     for truth in truths:
         out += ["", "[[truth]]", f"id = {_toml(truth.name)}", f"sentence = {_toml(truth.sentence)}"]
         out += [f"command = {_toml(truth.command)}", f"report = {_toml(truth.report)}"]
-        out += [f"tolerance = {_toml(truth.tolerance)}", f"smallest_events = {HOLDS_FROM}"]
+        out += [f"tolerance = {_toml(truth.tolerance)}", f"smallest_events = {truth.smallest}"]
+        if truth.waits:
+            out.append(f"waits = {_toml(truth.waits)}")
         if truth.expected:
             out.append("expected = [")
             out += [

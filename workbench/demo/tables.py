@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from workbench.demo.people import CITIES, PLATFORMS, VERSIONS
 from workbench.demo.rows import Lines, Rows
 
 _DIGITS = np.array([f"{n:04d}".encode() for n in range(10_000)], dtype="S4").view("u1").reshape(10_000, 4)
+OUTSIDE = 9_000
+"""Events outside sessions have event ids as if of sessions from this number on; no person has so many."""
 _SPREAD = 100_000_000
 """Numbers in ids are spread by a bijection modulo this, so that related ids do not look alike."""
 MONEY = pa.decimal128(12, 2)
@@ -33,33 +36,34 @@ def device_number(device: Ints) -> Ints:
 
 def user_ids(person: Ints) -> pa.Array:
     """``u`` and eight digits; null for −1."""
-    return _ids("u", [(user_number(person), 8)], person >= 0)
+    return ids("u", [(user_number(person), 8)], person >= 0)
 
 
 def device_ids(device: Ints) -> pa.Array:
     """``d`` and eight digits; null for −1."""
-    return _ids("d", [(device_number(device), 8)], device >= 0)
+    return ids("d", [(device_number(device), 8)], device >= 0)
 
 
 def order_ids(person: Ints, order: Ints) -> pa.Array:
     """``o`` and twelve digits; null where the order is −1."""
-    return _ids("o", [(user_number(person), 8), (order, 4)], order >= 0)
+    return ids("o", [(user_number(person), 8), (order, 4)], order >= 0)
 
 
 def _event_ids(person: Ints, session: Ints, place: Ints, order: Ints) -> pa.Array:
-    outside = session < 0
-    visit, number = np.where(outside, 9_999, session), np.where(outside, order, place)
-    return _ids("e", [(user_number(person), 8), (visit, 4), (number, 4)], None)
+    outside, back_office = session < 0, (session < 0) & (place < 0)
+    visit = np.where(outside, OUTSIDE + place // 10_000, session)
+    number = np.where(back_office, order, place % 10_000)
+    return ids("e", [(user_number(person), 8), (np.where(back_office, 9_999, visit), 4), (number, 4)], None)
 
 
-def _ids(prefix: str, numbers: Sequence[tuple[Ints, int]], valid: Bools | None) -> pa.Array:
-    """Fixed-width ids from groups of four decimal digits, without a Python string a row."""
-    count = len(numbers[0][0])
-    width = 1 + sum(digits for _, digits in numbers)
+def ids(prefix: str, groups: Sequence[tuple[Ints, int]], valid: Bools | None) -> pa.Array:
+    """Fixed-width ids: a letter and numbers of four or eight digits, without a Python string a row."""
+    count = len(groups[0][0])
+    width = 1 + sum(digits for _, digits in groups)
     text = np.empty((count, width), dtype=np.uint8)
     text[:, 0] = ord(prefix)
     at = 1
-    for number, digits in numbers:
+    for number, digits in groups:
         number = np.maximum(number, 0)
         if digits == 8:
             text[:, at : at + 4] = _DIGITS[number // 10_000]
@@ -83,14 +87,52 @@ def money(fen: Ints, nulls: bool = True) -> pa.Array:
     return pa.Array.from_buffers(MONEY, len(fen), [_bitmap(fen != -1 if nulls else None), pa.py_buffer(wide)])
 
 
-def _names(code: Ints, names: Sequence[str]) -> pa.Array:
-    """Names by code; null for −1."""
+def names(code: Ints, texts: Sequence[str]) -> pa.Array:
+    """Texts by code; null for −1."""
     codes = pa.array(code.astype(np.int32), mask=code < 0)
-    return pa.DictionaryArray.from_arrays(codes, pa.array(list(names)))
+    return pa.DictionaryArray.from_arrays(codes, pa.array(list(texts), pa.string()))
 
 
-def _numbers(value: Ints) -> pa.Array:
+def numbers(value: Ints) -> pa.Array:
+    """Whole numbers; null for −1."""
     return pa.array(value.astype(np.int32), mask=value < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the events that a topic brings: its name in the export and how its integers are written."""
+
+    name: str
+    make: Callable[[Ints], pa.Array]
+
+    def nulls(self, count: int) -> pa.Array:
+        """The column where no row has a value."""
+        return pa.nulls(count, self.make(np.zeros(0, dtype=np.int64)).type)
+
+
+def named(name: str, texts: Sequence[str]) -> Column:
+    """A column of texts by code."""
+    return Column(name, lambda value: names(value, texts))
+
+
+def counted(name: str) -> Column:
+    """A column of whole numbers."""
+    return Column(name, numbers)
+
+
+def amounts(name: str) -> Column:
+    """A column of money, held in fen."""
+    return Column(name, money)
+
+
+def users(name: str) -> Column:
+    """A column of people, written as their ``user_id``."""
+    return Column(name, user_ids)
+
+
+def numbered(name: str, prefix: str) -> Column:
+    """A column of numbers below 10⁸ written as a letter and eight digits."""
+    return Column(name, lambda value: ids(prefix, [(value, 8)], value >= 0))
 
 
 _CITY_NAMES = [city for city, _, _ in CITIES]
@@ -103,44 +145,48 @@ _CHANNEL_NAMES = [channel.name for channel in traffic.CHANNELS]
 _COLUMNS: dict[str, Callable[[Rows], pa.Array]] = {
     "event_id": lambda r: _event_ids(r.person, r.session, r.place, r.order),
     "ts": lambda r: pa.array(r.ts).cast(TIME),
-    "event": lambda r: _names(r.event, rows.EVENTS),
+    "event": lambda r: names(r.event, rows.EVENTS),
     "user_id": lambda r: user_ids(r.user),
     "anonymous_id": lambda r: device_ids(r.device),
-    "session_id": lambda r: _ids("s", [(user_number(r.person), 8), (r.session, 4)], r.session >= 0),
-    "channel": lambda r: _names(r.channel, _CHANNEL_NAMES),
-    "campaign": lambda r: _names(r.campaign, traffic.CAMPAIGNS),
-    "platform": lambda r: _names(r.platform, PLATFORMS),
-    "app_version": lambda r: _names(r.version, VERSIONS),
-    "city": lambda r: _names(r.city, _CITY_NAMES),
-    "province": lambda r: _names(r.city, _PROVINCES),
-    "page": lambda r: _names(rows.PAGE[r.event], rows.PAGES),
-    "product_id": lambda r: _names(r.product, _PRODUCT_IDS),
-    "product_name": lambda r: _names(r.product, _PRODUCT_NAMES),
-    "category": lambda r: _names(r.category, catalogue.CATEGORIES),
+    "session_id": lambda r: ids("s", [(user_number(r.person), 8), (r.session, 4)], r.session >= 0),
+    "channel": lambda r: names(r.channel, _CHANNEL_NAMES),
+    "campaign": lambda r: names(r.campaign, traffic.CAMPAIGNS),
+    "platform": lambda r: names(r.platform, PLATFORMS),
+    "app_version": lambda r: names(r.version, VERSIONS),
+    "city": lambda r: names(r.city, _CITY_NAMES),
+    "province": lambda r: names(r.city, _PROVINCES),
+    "page": lambda r: names(rows.page_of(r.event), rows.PAGES),
+    "product_id": lambda r: names(r.product, _PRODUCT_IDS),
+    "product_name": lambda r: names(r.product, _PRODUCT_NAMES),
+    "category": lambda r: names(r.category, catalogue.CATEGORIES),
     "price": lambda r: money(r.price),
-    "search_term": lambda r: _names(r.term, _TERMS),
-    "search_source": lambda r: _names(r.source, catalogue.SOURCES),
-    "result_count": lambda r: _numbers(r.results),
-    "query_id": lambda r: _ids("q", [(user_number(r.person), 8), (r.session, 4), (r.query, 4)], r.query >= 0),
-    "position": lambda r: _numbers(r.position),
-    "cart_items": lambda r: _numbers(r.cart_items),
+    "search_term": lambda r: names(r.term, _TERMS),
+    "search_source": lambda r: names(r.source, catalogue.SOURCES),
+    "result_count": lambda r: numbers(r.results),
+    "query_id": lambda r: ids("q", [(user_number(r.person), 8), (r.session, 4), (r.query, 4)], r.query >= 0),
+    "position": lambda r: numbers(r.position),
+    "cart_items": lambda r: numbers(r.cart_items),
     "order_id": lambda r: order_ids(r.person, r.order),
-    "quantity": lambda r: _numbers(r.quantity),
+    "quantity": lambda r: numbers(r.quantity),
     "amount": lambda r: money(r.amount),
     "discount": lambda r: money(r.discount),
     "refund_amount": lambda r: money(r.refund),
-    "currency": lambda r: _names(np.where((r.amount >= 0) | (r.refund >= 0), 0, -1), ("CNY",)),
-    "coupon": lambda r: _names(r.coupon, catalogue.COUPONS),
-    "reason": lambda r: _names(r.reason, rows.REASONS),
+    "currency": lambda r: names(np.where((r.amount >= 0) | (r.refund >= 0), 0, -1), ("CNY",)),
+    "coupon": lambda r: names(r.coupon, catalogue.COUPONS),
+    "reason": lambda r: names(r.reason, rows.REASONS),
 }
 COLUMN_NAMES = tuple(_COLUMNS)
 _PLAIN = ("event_id", "ts", "query_id", "order_id")
 """Columns whose values hardly repeat: not worth a dictionary in the file."""
 
 
-def event_table(part: Rows) -> pa.Table:
-    """Events as they are exported."""
-    return pa.table({name: make(part) for name, make in _COLUMNS.items()})
+def event_table(part: Rows, extra: Sequence[Column] = ()) -> pa.Table:
+    """Events as they are exported: the core's columns, then what topics bring."""
+    made = {name: make(part) for name, make in _COLUMNS.items()}
+    for column in extra:
+        value = part.extra.get(column.name)
+        made[column.name] = column.nulls(len(part)) if value is None else column.make(value)
+    return pa.table(made)
 
 
 def line_table(lines: Lines) -> pa.Table:
@@ -150,9 +196,9 @@ def line_table(lines: Lines) -> pa.Table:
         {
             "order_id": order_ids(lines.person, lines.order),
             "event_id": _event_ids(lines.person, lines.session, lines.place, lines.order),
-            "product_id": _names(lines.product, _PRODUCT_IDS),
-            "category": _names(category, catalogue.CATEGORIES),
-            "quantity": _numbers(lines.quantity),
+            "product_id": names(lines.product, _PRODUCT_IDS),
+            "category": names(category, catalogue.CATEGORIES),
+            "quantity": numbers(lines.quantity),
             "amount": money(lines.amount, nulls=False),
             "margin": money(lines.margin, nulls=False),
         }
@@ -164,9 +210,9 @@ def product_table() -> pa.Table:
     product = np.arange(catalogue.PRODUCTS, dtype=np.int64)
     return pa.table(
         {
-            "product_id": _names(product, _PRODUCT_IDS),
-            "product_name": _names(product, _PRODUCT_NAMES),
-            "category": _names(catalogue.category_of(product), catalogue.CATEGORIES),
+            "product_id": names(product, _PRODUCT_IDS),
+            "product_name": names(product, _PRODUCT_NAMES),
+            "category": names(catalogue.category_of(product), catalogue.CATEGORIES),
             "price": money(catalogue.PRICE),
             "cost": money(catalogue.COST),
         }

@@ -37,6 +37,8 @@ CHANNELS = (
     Channel("weixin_group", 9, 8, 10, 16),
     Channel("push", 0, 10, 0, 9, 2, ("weekly_push",)),
     Channel("affiliate", 9, 4, 0, 8, 120, ("cashback",)),
+    Channel("group_buy", 7, 0, 0, 45, 15, ("one_yuan",)),
+    Channel("price_compare", 0, 0, 0, 0),
 )
 CHANNEL_CODE = {channel.name: code for code, channel in enumerate(CHANNELS)}
 DIRECT, FEED, CONTENT, PUSH = (CHANNEL_CODE[name] for name in ("direct", "feed_ads", "content", "push"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -41,12 +42,26 @@ class Visits:
     """Logs in unasked right after the start."""
     goes: Ints
     """NOTHING … PAID."""
+    bounces: Bools
+    """Leaves after the first unit of browsing."""
+    gone: Bools
+    """Leaves at once: browses nothing."""
+
+    def of(self, which: Bools | Ints) -> Visits:
+        """Only some of them."""
+        return Visits(self.day, *(getattr(self, f.name)[which] for f in fields(self)[1:]))
 
 
-def comers(people: People, state: State, day: int, span: slice, rate: int) -> tuple[Ints, Words]:
+Steered = Callable[[int, Ints, Ints], Ints]
+"""From a day, people and their chances of a visit (2⁻²⁴) to other chances."""
+
+
+def comers(
+    people: People, state: State, day: int, span: slice, rate: int, steered: Steered
+) -> tuple[Ints, Words]:
     """The people of a block who visit on a day, with a word for the visit.
 
-    ``rate`` turns a pace into a chance of visiting, in 2⁻²⁰ of 2⁻²⁴.
+    ``rate`` turns a pace into a chance of visiting, in 2⁻²⁰ of 2⁻²⁴. A first visit is never steered away.
     """
     arrival, leaves = people.arrival[span], people.leaves[span]
     local = np.flatnonzero((arrival <= day) & (day < leaves))
@@ -54,6 +69,7 @@ def comers(people: People, state: State, day: int, span: slice, rate: int) -> tu
     word = derived(people.word[person], 100 + day)
     cells = people.pace[person] * rate >> 20
     cells = np.where(state.primed_until[person] >= day, cells * 4, cells)
+    cells = steered(day, person, cells)
     cells = np.where(people.arrival[person] == day, 1 << 24, np.minimum(cells, MOST_A_DAY))
     comes = ((word >> 40).astype(np.int64) < cells) & (~people.family[person] | ((person ^ day) & 1 == 0))
     return person[comes], word[comes]
@@ -104,6 +120,8 @@ def _begun(people: People, state: State, day: int, person: Ints, word: Words, st
         known=logged | partner,
         signs_in=signs_in,
         goes=_goes(people, state, day, person, how, channel, platform, version),
+        gone=np.zeros(len(person), dtype=np.bool_),
+        bounces=(channel == traffic.FEED) & chance(derived(word, 3), 16, CELLS * 3 // 5),
     )
 
 
@@ -137,6 +155,13 @@ def _goes(
     ).astype(np.int64)
 
 
+def engaged(visits: Visits) -> Bools:
+    """Visits that read the content they came by: it brings them back."""
+    return np.asarray(
+        (visits.channel == traffic.CONTENT) & chance(visits.word, 0, CELLS // 2), dtype=np.bool_
+    )
+
+
 def settle(people: People, state: State, visits: Visits, played: Bools, end: Ints, signed_in: Bools) -> None:
     """Writes down what the sessions that took place leave behind; ``end`` is each one's last moment."""
     person = visits.person[played]
@@ -147,6 +172,6 @@ def settle(people: People, state: State, visits: Visits, played: Bools, end: Int
     state.logged[person] |= np.where(signed_in[played], bit, 0)
     paid = visits.goes[played] == PAID
     state.orders[person] += paid
-    reads = (visits.channel[played] == traffic.CONTENT) & chance(visits.word[played], 0, CELLS // 2)
+    reads = engaged(visits)[played]
     until = np.where(reads, visits.day + 7, state.primed_until[person])
     state.primed_until[person] = np.where(paid, -1, until)

@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.demo import days, tables
-from workbench.demo.costs import cost_lines
 from workbench.demo.people import PLATFORMS
 from workbench.demo.shop import BLOCK, Shop
-from workbench.demo.statements import toml_lines
-from workbench.demo.truths import Counted, all_truths
+from workbench.demo.statements import Truth, toml_lines
+from workbench.demo.topics.base import Counted, Topic, write_lines
+from workbench.demo.topics.dirty import soil
 from workbench.errors import QueryFailed, UsageError
 
 SMALLEST = 5_000
 LARGEST = 100_000_000
-VERSION = 1
+VERSION = 2
 """Of the rows: the same version, size and seed give the same rows."""
 MARKER = ".workbench-demo.json"
 _STAGING = ".writing-"
@@ -96,12 +96,14 @@ def write_demo(
     progress: Callable[[float, str], None] = _silent,
     check: Callable[[], None] = _unhindered,
     block: int = BLOCK,
+    dirty: bool = False,
 ) -> DemoSummary:
     """Writes a demo workspace into ``folder``: events, order lines, costs, products, truths, workbench.toml.
 
     ``events`` is met within 2 %. ``progress`` gets a fraction and the day at hand; ``check`` may raise to
     stop.
-    ``block`` is how many people are simulated at once: it bounds memory and changes no row. Everything is
+    ``block`` is how many people are simulated at once: it bounds memory and changes no row. ``dirty`` puts
+    flaws into the data, and leaves of the truths those that hold in spite of them. Everything is
     made in a hidden folder inside and moved into place at the end, ``workbench.toml`` last; files that the
     demo did not write stay.
 
@@ -127,7 +129,7 @@ def write_demo(
             f"{folder}: cannot write here: {error.strerror}", "choose another folder"
         ) from error
     try:
-        summary = _simulate(staging, folder, events, seed, block, progress, check)
+        summary = _simulate(Shop(staging, events, seed, block, dirty), folder, progress, check)
         _move_in(staging, folder)
     except OSError as error:
         message = f"{folder}: the demo could not be written: {error.strerror or error}"
@@ -155,73 +157,75 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _simulate(
-    staging: Path,
-    folder: Path,
-    events: int,
-    seed: int,
-    block: int,
-    progress: Callable[[float, str], None],
-    check: Callable[[], None],
+    shop: Shop, folder: Path, progress: Callable[[float, str], None], check: Callable[[], None]
 ) -> DemoSummary:
     def step(fraction: float, what: str) -> None:
         check()
         progress(fraction * 0.98, what)
 
     check()
-    shop = Shop(staging, events, seed, block)
     shop.run(step)
     check()
-    seen, logged = shop.seen(), shop.logged()
-    family = np.flatnonzero(shop.people.family).astype(np.int64)
-    counted = Counted(shop.ledger, shop.planted, logged, seen, family)
-    truths = all_truths(counted)
-    _write_people(staging / "truth" / "people.parquet", shop, check)
-    tables.write(tables.product_table(), staging / "products.parquet")
+    counted = shop.counted()
+    truths = shop.truths(counted)
+    _write_people(shop.folder / "truth" / "people.parquet", shop, counted, check)
+    tables.write(tables.product_table(), shop.folder / "products.parquet")
+    for topic in shop.topics:
+        topic.write(shop.folder, counted)
+    events = shop.ledger.events
+    if shop.dirty:
+        truths, events = soil(shop.folder, shop.seed, truths, check)
+    _write_truths(shop, truths, events)
+    marker = {"demo": VERSION, "events": events, "requested": shop.events, "seed": shop.seed}
+    marker |= {"dirty": True} if shop.dirty else {}
+    write_lines(shop.folder / MARKER, [json.dumps(marker)])
+    write_lines(shop.folder / _WORKSPACE, _workspace(shop.topics))
+    return DemoSummary(
+        folder=folder,
+        events=events,
+        orders=len(shop.ledger.orders().person),
+        refunds=shop.ledger.refunds,
+        sessions=shop.ledger.sessions,
+        people=int(counted.seen.reshape(-1, 2).any(axis=1).sum()),
+        first=shop.ledger.first,
+        last=shop.ledger.last,
+        truths=len(truths),
+        seed=shop.seed,
+        requested=shop.events,
+        story=next(t.command for t in truths if t.name == "forced-login").removeprefix("workbench "),
+    )
+
+
+def _write_truths(shop: Shop, truths: list[Truth], events: int) -> None:
     header = [
         "# What this demo plants. `expected` names values of the command's JSON: the row where all of `row`",
         "# holds (`totals` when it is empty), and the key. `expected_ids` are the people it lists, exactly.",
         "schema = 1",
         f"version = {VERSION}",
-        f"events = {shop.ledger.events}",
-        f"requested = {events}",
-        f"seed = {seed}",
+        f"events = {events}",
+        f"requested = {shop.events}",
+        f"seed = {shop.seed}",
         f'from = "{days.name(0)}"',
         f'to = "{days.name(days.DAYS - 1)}"',
         f'timezone = "{days.ZONE}"',
     ]
-    _write_text(staging / "truths.toml", [*header, *toml_lines(truths)])
-    _write_text(staging / "costs.csv", cost_lines(shop.ledger))
-    marker = {"demo": VERSION, "events": shop.ledger.events, "requested": events, "seed": seed}
-    _write_text(staging / MARKER, [json.dumps(marker)])
-    (staging / _WORKSPACE).write_text(_TOML, encoding="utf-8", newline="\n")
-    return DemoSummary(
-        folder=folder,
-        events=shop.ledger.events,
-        orders=int(shop.ledger.orders.sum()),
-        refunds=shop.ledger.refunds,
-        sessions=shop.ledger.visits,
-        people=int(seen.reshape(-1, 2).any(axis=1).sum()),
-        first=shop.ledger.first,
-        last=shop.ledger.last,
-        truths=len(truths),
-        seed=seed,
-        requested=events,
-        story=next(t.command for t in truths if t.name == "forced-login").removeprefix("workbench "),
-    )
+    if shop.dirty:
+        header += ["# Flaws are in the data: only what holds in spite of them stands here.", "dirty = true"]
+    write_lines(shop.folder / "truths.toml", [*header, *toml_lines(truths)])
 
 
-def _write_text(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+def _workspace(topics: list[Topic]) -> list[str]:
+    roles = [f"{role} = {json.dumps(rule)}" for topic in topics for role, rule in topic.roles.items()]
+    return [*_TOML.splitlines(), *roles, *(line for topic in topics for line in topic.workspace())]
 
 
-def _write_people(path: Path, shop: Shop, check: Callable[[], None]) -> None:
+def _write_people(path: Path, shop: Shop, counted: Counted, check: Callable[[], None]) -> None:
     """Who really used which device: a row for each person and device that came."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    people, planted = shop.people, shop.planted
-    platform = np.concatenate([people.platform, np.zeros(len(planted.person), dtype=np.int64)])
-    family = np.concatenate([people.family, np.zeros(len(planted.person), dtype=np.bool_)])
-    logged = shop.logged()
-    used = np.flatnonzero(shop.seen()).astype(np.int64)
+    platform = np.concatenate([shop.people.platform, *(actors.platform for actors in shop.actors)])
+    family = np.zeros(len(platform), dtype=np.bool_)
+    family[counted.family] = True
+    used = np.flatnonzero(counted.seen).astype(np.int64)
     schema = pa.schema(
         [("person", pa.int32()), ("anonymous_id", pa.string()), ("user_id", pa.string()),
          ("platform", pa.string()), ("family", pa.bool_())]
@@ -238,7 +242,7 @@ def _write_people(path: Path, shop: Shop, check: Callable[[], None]) -> None:
             columns = [
                 pa.array(person.astype(np.int32)),
                 tables.device_ids(home * 2 + second),
-                tables.user_ids(np.where(logged[key], person, -1)),
+                tables.user_ids(np.where(counted.logged[key], person, -1)),
                 names.dictionary_decode(),
                 pa.array(family[person]),
             ]
