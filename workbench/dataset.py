@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from queries import people, ranges
+from queries import people, ranges, units
 from queries.material import Material, SourceFile
 from queries.question import (
     Column,
@@ -44,7 +44,7 @@ from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
 from workbench.sources.relation import relation
 from workbench.sources.snapshot import SetAside, SourceFiles
-from workbench.survey import Ground, define_sessions, junk_ids, make_survey, valid_times
+from workbench.survey import Ground, define_sessions, junk_ids, make_survey, session_rule, valid_times
 from workbench.workspace import Workspace, chosen
 
 _BYTES_A_SELECTED_EVENT = 160
@@ -370,6 +370,10 @@ class Dataset:
     def has_items(self) -> bool:
         """Whether the relation ``items`` is there."""
         return self._relation.items_sql is not None
+
+    def session_rule(self) -> units.SessionRule:
+        """How events become sessions: as asked, else as the workspace says."""
+        return session_rule(self.workspace, self.scope)
 
     def define_sessions(self) -> Note:
         """Makes the relation ``sessions``, which no question has made yet; says by which rule."""

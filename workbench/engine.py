@@ -36,6 +36,9 @@ Columns = dict[str, NDArray[np.generic]]
 
 BATCH_ROWS = 1 << 18
 
+_OF_A_CURSOR = ("enable_progress_bar", "enable_progress_bar_print", "schema", "TimeZone", "errors_as_json")
+"""What stays settable for one cursor when everything is locked: no statement of a query can set anything."""
+
 
 class Engine:
     """An in-memory DuckDB that reads ``folders``, writes to ``writable``, and reaches nothing else.
@@ -130,6 +133,22 @@ class Engine:
             with self._cursor(task) as cursor:
                 # The answer is drained: an error may come as late as the last row.
                 cursor.execute(statement, dict(parameters or {})).fetchall()
+
+    @contextmanager
+    def reading(
+        self, schema: str, timezone: str, task: Task | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own for SQL that others wrote, inside a transaction that can only read.
+
+        Names are looked up in ``schema`` first, times are those of the zone; errors come as DuckDB's JSON. What
+        it raises is translated as for every query.
+        """
+        with self._cursor(task) as cursor:
+            cursor.execute("SET schema = $name", {"name": schema})
+            cursor.execute("SET TimeZone = $name", {"name": timezone})
+            cursor.execute("SET errors_as_json = true")
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            yield cursor
 
     def interrupt_all(self) -> None:
         """Interrupts every query that runs now; each raises :class:`Cancelled` in its own thread."""
@@ -297,7 +316,7 @@ def hardened(
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET GLOBAL temp_directory = $folder", {"folder": str(spill_folder())})
         connection.execute("SET GLOBAL max_temp_directory_size = $size", {"size": f"{limits.spill_bytes}B"})
-        connection.execute("SET allowed_configs = ['enable_progress_bar', 'enable_progress_bar_print']")
+        connection.execute("SET allowed_configs = $names", {"names": list(_OF_A_CURSOR)})
         # DuckDB compares what it is asked for with what it was given, letter by letter: a folder is given as it
         # was named and as it is, and matches nothing without the slash at its end. Statements name files with
         # glob characters escaped, and so it must find their folders too.

@@ -102,16 +102,8 @@ class Spool:
 
         names = ("kind", "id", "now_kind", "now_id")
         schema = pa.schema([(name, pa.string()) for name in names])
-        ids = [
-            str(row[0])
-            for row in data.fetch(
-                "SELECT column_name FROM duckdb_columns() WHERE table_name = 'raw_people' "
-                "AND column_name <> 'person' ORDER BY column_index"
-            )
-        ]
-
         def batches() -> Iterator[pa.RecordBatch]:
-            for kind in ids:
+            for kind in data.schema.ids:
                 for batch in data.stream(links_sql(kind)):
                     columns = [pa.array(batch[name], pa.string()) for name in names]
                     yield pa.record_batch(columns, schema=schema)

@@ -246,6 +246,23 @@ def from_paths(paths: Sequence[str | Path], mapping: str | None = None) -> Works
     return with_mapping(workspace, mapping)
 
 
+def chosen(data: Sequence[str], mapping: str | None = None) -> Workspace:
+    """What a command is asked of: the paths of ``--data``, else the workspace of this folder or its parents.
+
+    Raises NoData with what to do when there is neither.
+    """
+    if data:
+        return from_paths(data, mapping)
+    file = find(Path.cwd())
+    if file is None:
+        raise NoData(
+            "no workbench.toml in this folder or its parents",
+            "name files with --data PATH, make a workspace with `workbench init PATH`, "
+            "or try `workbench demo shop`",
+        )
+    return load(file)
+
+
 def prepare_cache(workspace: Workspace) -> Path:
     """Makes the cache folder, hidden from git, and returns it; may raise OSError."""
     workspace.cache.mkdir(parents=True, exist_ok=True, mode=0o700)

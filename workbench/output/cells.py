@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from workbench.text import NULL, Align, clean, clip
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 LIST, LISTED = 60, 28
 """Cells of a list of examples, and of one value in it; documents carry them whole."""
 
-_RIGHT = frozenset({"integer", "rate", "percent", "interval", "seconds", "number"})
+_RIGHT = frozenset({"integer", "rate", "percent", "interval", "seconds", "number", "exact"})
 
 
 def align(shown: Shown) -> Align:
@@ -42,6 +44,11 @@ def _value(row: Mapping[str, object], shown: Shown) -> str:
         return NULL if shown.null is None else shown.null
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if shown.kind == "exact":
+        given = row.get(shown.key)
+        return clean(f"{given:f}" if isinstance(given, Decimal) else value)
+    if shown.kind == "json":
+        return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     if isinstance(value, list):
         return clip(", ".join(clip(clean(item), LISTED) for item in value), LIST)
     if shown.kind == "time" and isinstance(value, str):
