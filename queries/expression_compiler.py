@@ -17,7 +17,7 @@ Handler = Callable[["Compiler", "Expr"], Term]
 Nodes = Mapping[str, tuple[Handler, frozenset[str]]]
 """Every kind of node that is let through: who compiles it, and which arguments it may have."""
 
-_FUNCTIONS = (
+FUNCTIONS = (
     "abs", "ceil", "coalesce", "concat", "contains", "dayofweek", "ends_with", "extract", "floor", "greatest",
     "hour", "if", "isodow", "least", "length", "lower", "ltrim", "minute", "month", "nullif", "quarter",
     "regexp_matches", "replace", "round", "rtrim", "second", "starts_with", "substr", "trim", "try_cast",
@@ -105,7 +105,7 @@ def refusal(node: Expr) -> QuestionError:
         return QuestionError(f"{_said(node)} adds up events", "an expression reads one event")
     if isinstance(node, exp.Func):
         name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
-        listed = hint(name, _FUNCTIONS) or f"there are {', '.join(_FUNCTIONS)}"
+        listed = hint(name, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}"
         return QuestionError(f"unknown function {shown(name)}", listed)
     return QuestionError(f"{_said(node)} is not part of an expression", "compare properties with values")
 

@@ -43,6 +43,7 @@ class IdentityRequest:
             ("--to", self.scope.until),
             ("--last", self.scope.last),
             ("--where", self.scope.where),
+            ("--who", self.scope.who),
             ("--by", self.scope.by),
         ):
             if given is not None:

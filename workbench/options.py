@@ -109,7 +109,8 @@ def scope_options(function: F) -> F:
                 ),
                 once(
                     "--who", metavar="RULE",
-                    help="Only people for whom this is true, like \"did('order_paid', last => '30d') = 0\".",
+                    help="Only people for whom this is true, whatever the range: "
+                    "\"channel = 'x' AND did('order_paid', last => '30d') = 0\", x being their latest channel.",
                 ),
                 click.option(
                     "--unit", default="user", show_default=True, metavar="UNIT",

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from queries import people, ranges, rules, units
 from queries.expression import compile_value
 from queries.question import Note, QuestionError, Schema, Scope, Survey
+from queries.suggest import hint, shown
 from workbench.sources.relation import Relation
 from workbench.sources.snapshot import SourceFiles
 from workbench.workspace import Workspace
@@ -59,6 +60,9 @@ def make_survey(ground: Ground) -> Survey:
 
     Where the files' footers prove every row valid, no time is read; else times are read once more than ids.
     """
+    if ground.scope.who is not None:
+        # What cannot be asked is refused before anything is read.
+        rules.compile_rule(ground.scope.who, _rule_ground(ground, None))
     low, high = valid_times(ground.workspace)
     as_of = None if ground.scope.as_of is None else ranges.parse_moment(ground.scope.as_of, ground.zone)
     before = high if as_of is None else min(high, as_of + 1)
@@ -79,8 +83,9 @@ def make_survey(ground: Ground) -> Survey:
     as_of = last if as_of is None else as_of
     inside = rows or 0
     chosen = people_in
+    who_notes: list[Note] = []
     if ground.scope.who is not None:
-        chosen, inside = _choose(ground, ground.scope.who, as_of)
+        chosen, inside, who_notes = _choose(ground, ground.scope.who, as_of, people_in)
     unit_count, in_units, unit_notes = _units(ground, chosen, inside, as_of or 0)
     notes = [
         *_file_notes(ground),
@@ -89,6 +94,7 @@ def make_survey(ground: Ground) -> Survey:
         *_duplicates(ground),
         *_lost(ground),
         *_late(ground, valid or "TRUE"),
+        *who_notes,
         *unit_notes,
     ]
     return Survey(
@@ -122,12 +128,10 @@ def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
     return count or 0, nameless or 0
 
 
-def _choose(ground: Ground, rule: str, as_of: int | None) -> tuple[int, int]:
-    """How many people a rule chooses, and how many events they have; defines their events."""
-    sql = rules.compile_rule(
-        rule, rules.Ground(ground.schema, str(ground.zone), as_of), events=ground.all_events
-    )
-    ground.define("TABLE", "chosen_people", sql)
+def _choose(ground: Ground, rule: str, as_of: int | None, people_in: int) -> tuple[int, int, list[Note]]:
+    """How many people a rule chooses, how many events they have, and of how many; defines their events."""
+    against = _rule_ground(ground, as_of)
+    ground.define("TABLE", "chosen_people", rules.compile_rule(rule, against, events=ground.all_events))
     ground.define(
         "VIEW",
         ground.people_events,
@@ -135,7 +139,19 @@ def _choose(ground: Ground, rule: str, as_of: int | None) -> tuple[int, int]:
     )
     (count,) = _numbers(ground, "SELECT count(*) FROM chosen_people")
     (inside,) = _numbers(ground, f"SELECT count(*) FROM {ground.people_events}")
-    return count or 0, inside or 0
+    known = [str(name) for (name,) in ground.fetch(f"SELECT DISTINCT event FROM {ground.all_events}")]
+    counted = "ids" if ground.scope.unit == "raw" else "people"
+    notes = [Note("who", f"--who chooses {count or 0:,} of {people_in:,} {counted}", count=count or 0)]
+    for name in rules.named_events(rule, against):
+        if known and name not in known:
+            near = hint(name, known)
+            text = f"no event is named {shown(name)} (--who)" + (f"; {near}" if near else "")
+            notes.append(Note("event-never-seen", text, "warning"))
+    return count or 0, inside or 0, notes
+
+
+def _rule_ground(ground: Ground, as_of: int | None) -> rules.Ground:
+    return rules.Ground(ground.schema, str(ground.zone), as_of)
 
 
 def _units(ground: Ground, people_in: int, rows: int, as_of: int) -> tuple[int, int, list[Note]]:
