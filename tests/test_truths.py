@@ -18,7 +18,12 @@ EVENTS = 60_000
 """Of the shop in which truths are sought that hold there; for the others a larger one is written."""
 WAITS_FOR = {
     "report attribution",
+    "report campaign",
+    "report lifecycle",
+    "report live",
     "report products",
+    "report referrals",
+    "report retention",
     "report search",
 }
 """All that truths may wait for, as each says itself; nothing else may be left out of today's proof."""

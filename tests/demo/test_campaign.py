@@ -102,9 +102,11 @@ def test_amounts_crowd_at_the_threshold(large: WrittenShop) -> None:
     other = [e for e in orders_between(large, "2026-03-25", "2026-05-31") if e["coupon"] != "FULL300"]
     assert band(other, 300) < 2.5 * band(other, 285)
     assert band(gala, 400) < 0.5 * above
-    for event in gala:
-        assert (event["coupon"] == "FULL300") == (event["amount"] + event["discount"] >= 300)
-        assert event["coupon"] != "FULL300" or event["discount"] == 40
+    full = [e for e in gala if e["amount"] + e["discount"] >= 300]
+    reduced = [e for e in gala if e["coupon"] == "FULL300"]
+    assert all(e in full and e["discount"] == 40 for e in reduced)
+    # People who are planted whole follow their own scripts.
+    assert len(reduced) > 0.9 * len(full)
 
 
 def test_the_attached_product_and_not_the_best_seller(large: WrittenShop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from statistics import mean
@@ -32,7 +33,7 @@ def returning(shop: WrittenShop, since: date, until: date) -> dict[str, tuple[in
     return {city: (len(who), len(who & after[city])) for city, who in before.items()}
 
 
-def test_one_city_left_and_one_paused(shop: WrittenShop) -> None:
+def test_people_of_three_cities_before_and_after(shop: WrittenShop) -> None:
     quiet = returning(shop, GONE, BACK)
     later = returning(shop, BACK, date(2026, 6, 1))
     for name, found in (("churned-city", later), ("quiet-cities", quiet)):
@@ -40,10 +41,15 @@ def test_one_city_left_and_one_paused(shop: WrittenShop) -> None:
             for step in (1, 2):
                 expected = shop.expected(name, "users", breakdown=city, step=step)
                 assert expected == found[city][step - 1]
+
+
+def test_the_pause_is_over_in_may_and_the_loss_is_not(shop_of: Callable[[int], WrittenShop]) -> None:
+    quiet = returning(shop_of(200_000), GONE, BACK)
+    later = returning(shop_of(200_000), BACK, date(2026, 6, 1))
     rate = {city: count / people for city, (people, count) in later.items()}
     usual = mean(share for city, share in rate.items() if city not in CITIES)
-    assert later["青岛"][0] > 20
-    assert rate["青岛"] < 0.3 * usual
+    assert later["青岛"][0] > 80
+    assert rate["青岛"] < 0.15 * usual
     assert rate["宁波"] > 0.7 * usual
     pause = {city: count / people for city, (people, count) in quiet.items()}
     assert max(pause["青岛"], pause["宁波"]) < 0.1

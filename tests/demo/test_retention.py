@@ -55,13 +55,15 @@ def staying(shop: WrittenShop, event: str, only: Callable[[str], bool]) -> tuple
     return tuple(counts[did, True] / (counts[did, True] + counts[did, False]) for did in (True, False))
 
 
-def test_favorites_go_with_staying_in_each_kind_of_channel(shop: WrittenShop) -> None:
+def test_favorites_go_with_staying_in_each_kind_of_channel(
+    shop_of: Callable[[int], WrittenShop],
+) -> None:
     for only in (
         lambda channel: True,
         lambda channel: channel == "direct",
         lambda channel: channel not in ("organic_search", "feed_ads", "group_buy"),
     ):
-        does, others = staying(shop, "favorite", only)
+        does, others = staying(shop_of(200_000), "favorite", only)
         assert does > 2.5 * others
 
 

@@ -31,9 +31,14 @@ from workbench.options import seconds
     metavar="N",
     help="Another seed, another shop.",
 )
+@click.option(
+    "--dirty", is_flag=True, help="With flaws for check to find: clocks, duplicates, a lost day, junk ids …"
+)
 @click.option("--no-open", is_flag=True, help="Only write it.")
 @click.option("--timeout", metavar="SPAN", help="Give up after this long, like 5m; exit 4.")
-def command(folder: Path, events: int, seed: int, no_open: bool, timeout: str | None, **values: Any) -> None:
+def command(
+    folder: Path, events: int, seed: int, dirty: bool, no_open: bool, timeout: str | None, **values: Any
+) -> None:
     """Write a demo shop to DIR: three months of events of a made-up shop, with truths to be found.
 
     The same rows on every machine. What is planted, and the command that finds it, stands in truths.toml.
@@ -42,23 +47,27 @@ def command(folder: Path, events: int, seed: int, no_open: bool, timeout: str | 
     Examples:
       workbench demo shop
       workbench demo big --events 10000000
+      workbench demo messy --dirty
     """
     from workbench.demo import write_demo
 
     summary = runner.run(
-        lambda task: write_demo(folder, events=events, seed=seed, progress=task.report, check=task.check),
+        lambda task: write_demo(
+            folder, events=events, seed=seed, progress=task.report, check=task.check, dirty=dirty
+        ),
         timeout_seconds=seconds(timeout),
         on_progress=diagnostics.progress,
     )
     diagnostics.end_progress()
-    output.write_text(_told(folder, summary))
+    output.write_text(_told(folder, summary, dirty))
 
 
-def _told(folder: Path, summary: Any) -> str:
+def _told(folder: Path, summary: Any, dirty: bool) -> str:
+    check = f"  workbench -C {folder} check\n" if dirty else ""
     return f"""{summary.events:,} events of {summary.people:,} simulated people in {folder}
 
 Next:
-  workbench -C {folder} events
+{check}  workbench -C {folder} events
   workbench -C {folder} funnel --step product_view --step add_to_cart --step order_paid --by channel
   workbench -C {folder} {summary.story}
 """

@@ -21,6 +21,8 @@ LONGEST_GAP = 300_000
 """Milliseconds between two events of a session, at most."""
 _ALIKE = ("person", "user", "device", "session", "channel", "campaign", "platform", "version", "city")
 """What an inserted event shares with the event before it."""
+_OF_SESSION = ("landing_page",)
+"""The same, of what topics write on every event of a session."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,8 @@ class Wave:
         if not len(after):
             return np.zeros(0, dtype=np.bool_)
         moved, moment, fits = self._moments(after, np.clip(delay, 1, LONGEST_GAP), push)
-        alike = {name: self.rows.column(name)[after] for name in _ALIKE}
+        names = [*_ALIKE, *(name for name in _OF_SESSION if name in self.rows.extra)]
+        alike = {name: self.rows.column(name)[after] for name in names}
         new = rows.blank(len(after), {**alike, "event": event, **(columns or {}), "ts": moment})
         self.rows.ts = self.rows.ts + moved
         order = np.argsort(

@@ -25,7 +25,7 @@ _SOUGHT = 8
 
 
 class Bots(Topic):
-    """One machine in twenty thousand events, three at least."""
+    """One machine in twenty thousand events, three at least but in the smallest shops."""
 
     name: ClassVar[str] = "bots"
     number: ClassVar[int] = 21
@@ -33,7 +33,7 @@ class Bots(Topic):
 
     def actors(self, first: int) -> Actors:
         """Machines in web browsers; none logs in."""
-        self._word = self.stream(max(self.world.events // 20_000, 3))
+        self._word = self.stream(max(self.world.events // 20_000, min(self.world.events // 5_000, 3)))
         actors = Actors.of(first, len(self._word), platform=WEB, logged=0)
         self.machine = actors.person
         self._city = below(self.draw(self._word, 0), 0, len(CITIES))

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from workbench.demo import catalogue, days, rows
-from workbench.demo.draws import CELLS, Bools, Ints, Words, chance
+from workbench.demo.draws import CELLS, Bools, Ints, chance
 from workbench.demo.ledger import device_key, followed, resolved
 from workbench.demo.people import APP, MINI_PROGRAM, PLATFORMS
 from workbench.demo.rows import Part
@@ -24,6 +24,7 @@ from workbench.demo.statements import Decoy, Expect, Truth
 from workbench.demo.tables import Column, named
 from workbench.demo.topics.base import Counted, Topic, World, write_lines
 from workbench.demo.topics.buying import at_home, may_pay
+from workbench.demo.topics.gala_carts import ATTACHED, MAIN_PRODUCT, REDUCTION, THRESHOLD, fill
 from workbench.demo.visits import CARTED, NOTHING, PAID, Visits
 from workbench.demo.waves import Wave
 
@@ -37,17 +38,14 @@ _PHASES = (("warm_up", WARM_UP), ("peak", PEAK), ("encore", ENCORE))
 _WEIGHT = ((WARM_UP, 110), (PEAK, 250), (ENCORE, 170))
 _TARGET = {"warm_up": 100, "peak": 90, "encore": 125}
 """Per cent of what was sold: the peak passes its target, the encore misses it."""
-THRESHOLD, REDUCTION, BAND = 30_000, 4_000, 1_500
-"""Fen."""
-MAIN_PRODUCT, ATTACHED = 490, 526
+BAND = 1_500
+"""Fen on either side of the threshold."""
 _IN_MAIN_HALL = np.array((CELLS * 88 // 100, CELLS * 15 // 100), dtype=np.int64)
 _BUYS = np.array(
     ((CELLS * 10 // 100, CELLS * 66 // 100), (CELLS * 3 // 100, CELLS * 42 // 100)), dtype=np.int64
 )
 """Of members' visits at the peak, by venue and platform; half as many at the encore."""
 _LARGE = 200_000
-_PRICE_ORDER = np.argsort(catalogue.PRICE, kind="stable")
-_PRICES = catalogue.PRICE[_PRICE_ORDER]
 
 
 class Campaign(Topic):
@@ -91,45 +89,8 @@ class Campaign(Topic):
 
     def choose(self, visits: Visits, units: Units) -> None:
         """The attached product, and a last line that brings an order just over the threshold."""
-        if not self._open(visits.day):
-            return
-        free = units.kept & ~units.searches
-        buys = (visits.goes == PAID)[units.session]
-        word = self.draw(visits.word, 1)
-        kept = np.flatnonzero(units.kept & buys)
-        if not len(kept):
-            return
-        session = units.session[kept]
-        fresh = np.append(True, session[1:] != session[:-1])
-        first = kept[fresh]
-        main = free[first] & chance(word[units.session[first]], 0, CELLS * 2 // 5)
-        units.product[first[main]] = MAIN_PRODUCT
-        size = np.diff(np.append(np.flatnonzero(fresh), len(kept)))
-        second = kept[np.minimum(np.flatnonzero(fresh) + 1, len(kept) - 1)]
-        with_it = main & (size > 1) & free[second] & chance(word[units.session[first]], 16, CELLS * 9 // 10)
-        units.product[second[with_it]] = ATTACHED
-        self._fill_up(units, kept, session, fresh, np.repeat(main, size), word)
-
-    def _fill_up(
-        self, units: Units, kept: Ints, session: Ints, fresh: Bools, has_main: Bools, word: Words
-    ) -> None:
-        """Carts between a third of the threshold and the threshold get another last product, just dear enough."""
-        gross = catalogue.PRICE[units.product[kept]] * units.pieces[kept]
-        start = np.flatnonzero(fresh)
-        total = np.add.reduceat(gross, start)
-        last = np.append(start[1:], len(kept)) - 1
-        unit = kept[last]
-        wanted = (
-            (total >= THRESHOLD // 3)
-            & (total < THRESHOLD)
-            & ~units.searches[unit]
-            & ~has_main[last]
-            & chance(word[session[last]], 32, CELLS * 19 // 20)
-        )
-        pieces = units.pieces[unit]
-        missing = -(-(THRESHOLD - total + gross[last]) // pieces)
-        at = np.minimum(np.searchsorted(_PRICES, missing), len(_PRICES) - 1)
-        units.product[unit[wanted]] = _PRICE_ORDER[at[wanted]]
+        if self._open(visits.day):
+            fill(units, visits.goes == PAID, self.draw(visits.word, 1))
 
     def reduce(self, visits: Visits, total: Ints, coupon: Ints, discount: Ints) -> tuple[Ints, Ints]:
         """¥40 off from ¥300, instead of any other coupon."""

@@ -352,7 +352,7 @@ _TOLD: dict[str, tuple[str, str, tuple[Decoy, ...], int]] = {
         "eight hours early.",
         "error",
         (),
-        50_000,
+        200_000,
     ),
     "damaged-files": (
         "An upload of 12 May broke off; the day was sent again whole, so nothing is missing.",

@@ -38,7 +38,7 @@ _SPRING = 0
 
 
 class Regulars(Topic):
-    """Five people a category at least; and offers to the crowd's visitors who never log in."""
+    """Five people a category in all but the smallest shops; and offers to the crowd's visitors who never log in."""
 
     name: ClassVar[str] = "regulars"
     number: ClassVar[int] = 23
@@ -50,7 +50,7 @@ class Regulars(Topic):
 
     def actors(self, first: int) -> Actors:
         """By category, habits in turn."""
-        each = max(self.world.events // 12_000, 5)
+        each = max(self.world.events // 12_000, min(self.world.events // 2_500, 5))
         word = self.stream(len(_CATEGORIES) * each)
         actors = Actors.of(first, len(word), platform=MINI_PROGRAM)
         number = np.arange(len(word), dtype=np.int64)

@@ -9,22 +9,32 @@ answers they buy alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from workbench.demo import catalogue, rows, traffic
 from workbench.demo.chains import chained
-from workbench.demo.draws import CELLS, Bools, Ints, Words, bits, chance, derived, within
+from workbench.demo.draws import CELLS, Bools, Ints, Words, bits, chance, derived
 from workbench.demo.ledger import Marks, device_key, resolved
-from workbench.demo.rows import Part, Rows
+from workbench.demo.rows import Part
 from workbench.demo.sessions import Units
 from workbench.demo.statements import Decoy, Expect, Truth
 from workbench.demo.tables import Column, named
 from workbench.demo.topics.base import Counted, Topic, World
 from workbench.demo.topics.buying import may_pay
+from workbench.demo.topics.search_rows import (
+    DRESS,
+    TYPED,
+    TYPO,
+    New,
+    letters_of,
+    renumber,
+    rescued,
+    sources,
+)
 from workbench.demo.visits import NOTHING, PAID, Visits
 from workbench.demo.waves import Wave
 
@@ -32,40 +42,18 @@ SURVEY = rows.declare_event("visit_survey", None)
 ANSWERS = ("buy", "look")
 PLACES = ("search", "list")
 _CODE = catalogue.TERM_CODE
-_GIFT, _LENSES, _TYPO, _DRESS = (_CODE[text] for text in ("礼物", "隐形眼镜", "连依裙", "连衣裙"))
+_GIFT, _LENSES = _CODE["礼物"], _CODE["隐形眼镜"]
 _CAMERA = _CODE["单反相机"]
 _INSTEAD_OF_GIFT = _CODE["睫毛膏"]
 CAMERAS = np.array((1126, 1174), dtype=np.int64)
 """Two of the dearest products, hardly ever met otherwise."""
 _DEAR = 100_000
 """Fen; what an order with a camera comes to at least."""
-_TYPED = {
-    "空气炸锅": (("空", "空气", "空气炸"), "加湿器"),
-    "running shoes": (("run", "running"), "跑鞋"),
-}
-"""Terms that are typed letter by letter: what is logged on the way, and what a second search in a session is for
-instead, so that no two runs of one term can be taken for one."""
-_HOT = np.array([term.weight >= 200 for term in catalogue.TERMS], dtype=np.bool_)
-_SOURCE_TYPED, _SOURCE_HOT = (catalogue.SOURCES.index(name) for name in ("typed", "hot"))
 _WINDOW = 30 * 60_000
 _TWO_MINUTES = 120_000
 _HALF_MINUTE = 30_000
-_RESCUE = (9_000, 6_000, 2_500)
-"""Milliseconds to the better spelling, its click, and the product."""
 _FIXED, _LOST, _RARE, _RUNS, _ASKED = 0, 3, 5, 7, 11
 """First of the marks of each funnel, a mark a step; of the survey two marks a place and answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """Events to be inserted behind rows; ``columns`` (event and delay among them) as for ``Wave.insert``."""
-
-    after: Ints
-    columns: Mapping[str, int | Ints]
-
-    def column(self, name: str) -> Ints:
-        """A column for every event, null where there is none."""
-        return np.broadcast_to(np.asarray(self.columns.get(name, -1), dtype=np.int64), self.after.shape)
 
 
 class Search(Topic):
@@ -81,7 +69,7 @@ class Search(Topic):
         self._seekers: list[Ints] = []
         self._sources = np.zeros((len(catalogue.SOURCES), 2), dtype=np.int64)
         self._gifts = np.zeros(2, dtype=np.int64)
-        self._typed = dict.fromkeys(_TYPED, 0)
+        self._typed = dict.fromkeys(TYPED, 0)
         self._marks = Marks()
         self._asked, self._invited = np.zeros((2, world.people.count), dtype=np.bool_)
 
@@ -105,7 +93,7 @@ class Search(Topic):
         units.term[dear & chance(word, 16, CELLS // 8)] = _CAMERA
         camera = clicked & (units.term == _CAMERA)
         units.product[camera] = CAMERAS[bits(word[camera], 32) % len(CAMERAS)]
-        for text, (_, instead) in _TYPED.items():
+        for text, (_, instead) in TYPED.items():
             which = np.flatnonzero(units.searches & (units.term == _CODE[text]))
             again = which[np.append(False, np.diff(units.session[which]) == 0)] if len(which) else which
             units.term[again] = _CODE[instead]
@@ -115,17 +103,17 @@ class Search(Topic):
         out, part = wave.rows, wave.part()
         search = np.flatnonzero(out.event == rows.SEARCH).astype(np.int64)
         word = derived(self.draw(wave.visits.word[part.session[search]], 2), out.place[search])
-        _sources(out, search, word)
-        new = [*_letters(out, search, word), *_rescued(out, search, word), self._survey(wave, part, search)]
+        sources(out, search, word)
+        new = [*letters_of(out, search, word), *rescued(out, search, word), self._survey(wave, part, search)]
         after = np.concatenate([one.after for one in new])
         order = np.argsort(after, kind="stable")
         names = dict.fromkeys(name for one in new for name in one.columns)
         columns = {name: np.concatenate([one.column(name) for one in new])[order] for name in names}
         event, delay = columns.pop("event"), columns.pop("delay")
         wave.insert(after[order], event, delay, columns, push=True)
-        _number(wave)
+        renumber(wave)
 
-    def _survey(self, wave: Wave, part: Part, search: Ints) -> _New:
+    def _survey(self, wave: Wave, part: Part, search: Ints) -> New:
         """Asks on the first page of results, or else on the first list, before anything goes into the cart.
 
         Of those who searched, those who came to look are seldom asked.
@@ -144,7 +132,7 @@ class Search(Topic):
         asked = self._invited[visits.person] & ~visits.bounces & (place >= 0)
         asked &= buys | (place > 0) | chance(word, 48, CELLS // 4)
         self._asked[visits.person] |= asked
-        return _New(
+        return New(
             at[asked],
             {
                 "event": SURVEY,
@@ -165,11 +153,11 @@ class Search(Topic):
             return
         searches, clicks = out.event == rows.SEARCH, out.event == rows.CLICK
         self._note_clicks(part, searches, clicks)
-        self._mark(part, _FIXED, [out.term == _TYPO, out.term == _DRESS, clicks], _TWO_MINUTES)
+        self._mark(part, _FIXED, [out.term == TYPO, out.term == DRESS, clicks], _TWO_MINUTES)
         self._mark(part, _LOST, [out.term == _LENSES, clicks], _TWO_MINUTES)
         pays = out.event == rows.PAID
         self._mark(part, _RARE, [out.term == _CAMERA, pays & (out.amount > _DEAR)], _WINDOW)
-        for number, (text, (letters, _)) in enumerate(_TYPED.items()):
+        for number, (text, (letters, _)) in enumerate(TYPED.items()):
             whole = out.term == _CODE[text]
             self._typed[text] += int(whole.sum())
             self._mark(part, _RUNS + 2 * number, [out.term == _CODE[letters[0]], whole], _HALF_MINUTE)
@@ -310,7 +298,7 @@ class Search(Topic):
                 expected=steps(_RUNS + 2 * number, 2),
                 decoys=(Decoy("couch", "Couch is one letter from Coach, and no beginning of it."),),
             )
-            for number, (text, (letters, _)) in enumerate(_TYPED.items())
+            for number, (text, (letters, _)) in enumerate(TYPED.items())
         ]
         return [
             *runs,
@@ -387,60 +375,3 @@ _Steps = Callable[[int, int], tuple[Expect, ...]]
 def _came_to_buy(word: Words) -> Bools:
     """What people invited to the survey say, from their visit's draw 0."""
     return chance(word, 32, CELLS * 2 // 5)
-
-
-def _sources(out: Rows, search: Ints, word: Words) -> None:
-    """Only hot terms are hot words, and where a hot term is not clicked it often was one."""
-    hot = _HOT[out.term[search]]
-    followed = out.event[np.minimum(search + 1, len(out) - 1)] == rows.CLICK
-    source = np.where((out.source[search] == _SOURCE_HOT) & ~hot, _SOURCE_TYPED, out.source[search])
-    out.source[search] = np.where(hot & ~followed & chance(word, 0, CELLS // 2), _SOURCE_HOT, source)
-
-
-def _letters(out: Rows, search: Ints, word: Words) -> list[_New]:
-    """Turns some typed searches into the first beginning of the term; what follows is to be inserted."""
-    new = []
-    for text, (letters, _) in _TYPED.items():
-        typed = (out.term[search] == _CODE[text]) & (out.source[search] == _SOURCE_TYPED)
-        typed &= chance(word, 16, CELLS * 2 // 3)
-        row, code = search[typed], np.array([_CODE[one] for one in (*letters, text)], dtype=np.int64)
-        out.term[row], out.results[row] = code[0], catalogue.TERM_RESULTS[code[0]]
-        origin, place = within(np.full(len(row), len(letters), dtype=np.int64))
-        delay = 180 + bits(derived(word[typed][origin], place), 0) // 128
-        new.append(_New(row[origin], _asks(code[place + 1], _SOURCE_TYPED, delay)))
-    return new
-
-
-def _rescued(out: Rows, search: Ints, word: Words) -> list[_New]:
-    """Behind most misspelt searches: the right one, its click, the product."""
-    which = (out.term[search] == _TYPO) & chance(word, 16, CELLS * 3 // 4)
-    row = search[which]
-    product = catalogue.in_category(np.zeros(len(row), dtype=np.int64), word[which], 32)
-    shown = {
-        "product": product,
-        "category": catalogue.category_of(product),
-        "price": catalogue.PRICE[product],
-    }
-    delays = [delay + bits(derived(word[which], n), 0) // 16 for n, delay in enumerate(_RESCUE)]
-    position = 1 + bits(word[which], 48) // 16_384
-    return [
-        _New(row, _asks(np.full(len(row), _DRESS), catalogue.SOURCES.index("suggestion"), delays[0])),
-        _New(row, {"event": rows.CLICK, "delay": delays[1], "position": position, **shown}),
-        _New(row, {"event": rows.VIEW, "delay": delays[2], **shown}),
-    ]
-
-
-def _asks(term: Ints, source: int, delay: Ints) -> dict[str, int | Ints]:
-    """The columns of searches."""
-    results = catalogue.TERM_RESULTS[term]
-    return {"event": rows.SEARCH, "delay": delay, "term": term, "source": source, "results": results}
-
-
-def _number(wave: Wave) -> None:
-    """Numbers the queries of each session anew; a click has the number of the search before it."""
-    out, part = wave.rows, wave.part()
-    searches = out.event == rows.SEARCH
-    asked = np.cumsum(searches)
-    before = (asked - searches)[part.first]
-    carries = searches | (out.event == rows.CLICK)
-    out.query = np.where(carries, asked - before[part.session] - 1, -1)

@@ -10,22 +10,22 @@ each other's links in a circle, and some people open their own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from workbench.demo import catalogue, days, rows, scripts, traffic
-from workbench.demo.draws import CELLS, Bools, Ints, Words, below, chance, picked, table
-from workbench.demo.ledger import device_key, resolved
+from workbench.demo import catalogue, rows, scripts, traffic
+from workbench.demo.draws import CELLS, Ints, Words, below, chance, picked, table
+from workbench.demo.ledger import device_key
 from workbench.demo.people import MINI_PROGRAM
 from workbench.demo.rows import Lines, Part, Rows
 from workbench.demo.scripts import Cast, Moment
-from workbench.demo.statements import Decoy, Expect, Truth
+from workbench.demo.statements import Truth
 from workbench.demo.tables import Column, numbered, users
-from workbench.demo.topics.base import Actors, Counted, Topic, World, names_of, write_lines
+from workbench.demo.topics.base import Actors, Counted, Topic, World, write_lines
 from workbench.demo.topics.lifecycle import anywhere
+from workbench.demo.topics.referrals import BEST, FRIEND, SELLER, Referrals
 from workbench.demo.waves import Wave
 
 OPEN = rows.declare_event("share_open", "product")
@@ -33,13 +33,8 @@ _GROUP = traffic.CHANNEL_CODE["weixin_group"]
 _LINKS = 16
 """Links of a person; who shares more often uses them again, in turn."""
 _SPREAD = 100_000_000
-_BEST, _SELLER, _THIRD, _SHORT, _FRIEND = range(5)
-_KOC = ("花花的衣橱", "阿宁试物", "小满日常", "大米探店")
-"""The paid ones, in that order."""
-_FEE = (12_000, 8_000, 5_000, 9_000)
-"""Yuan, for the whole time."""
 _BROUGHT_BY = table((50, 20, 18, 12))
-_RHYTHM, _POSTS = 12, 8
+_RHYTHM, _POSTS = 24, 4
 """Days between two links of a recruiter, and how many there are; the first on the first day."""
 _GENERATIONS = (1, 3, 6, 4, 2)
 _PARENT = np.array((-1, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 10, 11, 14, 16), dtype=np.int64)
@@ -68,17 +63,17 @@ class Sharing(Topic):
         self._by = np.where(recruit & chance(trait, 0, CELLS * 15 // 16), picked(_BROUGHT_BY, trait, 16), -1)
         self._friend = (people.arrival < 0) & alone & ~people.second & chance(trait, 32, CELLS * 3 // 5)
         # The best recruiter's people look around; the seller's came to buy.
-        people.appetite[self._by == _BEST] = 1
-        people.appetite[self._by == _SELLER] = 40
-        people.member[self._by == _SELLER] = True
+        people.appetite[self._by == BEST] = 1
+        people.appetite[self._by == SELLER] = 40
+        people.member[self._by == SELLER] = True
         self._shares = np.zeros(people.count, dtype=np.int8)
         self._opens: list[tuple[Ints, ...]] = []
 
     def actors(self, first: int) -> Actors:
         """The five, the trees, the rings, and those who open their own links."""
         trees = max(self.world.events // 20_000, 1)
-        rings = max(self.world.events // 40_000, 2)
-        selves = max(self.world.events // 15_000, 4)
+        rings = max(self.world.events // 40_000, min(self.world.events // 10_000, 2), 1)
+        selves = max(self.world.events // 15_000, min(self.world.events // 5_000, 4))
         word = self.stream(5 + _TREE * trees + 3 * rings + selves)
         actors = Actors.of(first, len(word), platform=MINI_PROGRAM)
         self._product = picked(catalogue.POPULAR, self.draw(word, 1), 0)
@@ -175,7 +170,7 @@ class Sharing(Topic):
         np.add.at(self._shares, sharer, 1)
         self._shares %= _LINKS
         by = np.where(visits.number == 0, self._by[visits.person], -1)
-        by = np.where(self._friend[visits.person] & (visits.number > 0), _FRIEND, by)
+        by = np.where(self._friend[visits.person] & (visits.number > 0), FRIEND, by)
         session = np.flatnonzero((visits.channel == _GROUP) & (by >= 0) & (wave.day > 0))
         who = by[session]
         post = np.full(len(session), min((wave.day - 1) // _RHYTHM, _POSTS - 1), dtype=np.int64)
@@ -191,164 +186,17 @@ class Sharing(Topic):
             known = out.column("referrer_user_id")[which]
             self._opens.append((device_key(out, which), known, out.session[which], out.ts[which]))
 
-    def _opened(self) -> tuple[Ints, Ints, Bools, Ints]:
-        """Who opened (device), whose link, whether on a first visit, when."""
+    def _referrals(self) -> Referrals:
         key, referrer, session, ts = (np.concatenate(column) for column in zip(*self._opens, strict=True))
-        return key, referrer, session == 0, ts
-
-    def brought(self) -> Ints:
-        """How many new people each of the five brought."""
-        _, referrer, new, _ = self._opened()
-        return np.bincount(referrer[new] - self._first, minlength=5)[:5].astype(np.int64)
-
-    def _targets(self) -> list[int]:
-        """New people each of the paid ones was to bring: all but one did."""
-        return [
-            max(count * 2 if star == _SHORT else count * 3 // 4, 1)
-            for star, count in enumerate(self.brought()[:_FRIEND].tolist())
-        ]
+        return Referrals(key, referrer, session == 0, ts, self.star, self.chain, self.ring, self.own)
 
     def write(self, folder: Path, counted: Counted) -> None:
         """``koc.csv``: who is paid to recruit, the fee in yuan, and the target."""
-        lines = ["user_id,name,fee,target_new_users"]
-        for star, target in enumerate(self._targets()):
-            lines.append(f"{self._name(star)},{_KOC[star]},{_FEE[star]},{target}")
-        write_lines(folder / "koc.csv", lines)
-
-    def _name(self, star: int) -> str:
-        return names_of(self.star[star : star + 1])[0]
+        write_lines(folder / "koc.csv", self._referrals().contracts())
 
     def truths(self, counted: Counted) -> list[Truth]:
         """Who recruits, who sells, how deep it goes, who falls short and who cheats."""
-        circles = Decoy(
-            "chain",
-            "A chain of customers who open each other's links is not closed.",
-            ids=names_of(self.chain),
-        )
-        return [
-            self._few(),
-            self._sellers(counted),
-            Truth(
-                "self-referrals",
-                "Some people open their own link.",
-                'workbench funnel --step "share_open: referrer_user_id = user_id" --users reached:1',
-                ids=names_of(self.own),
-                decoys=(
-                    Decoy("ring", "Rings open each other's links, not their own.", ids=names_of(self.ring)),
-                ),
-            ),
-            Truth(
-                "referral-rings",
-                "Rings of three open each other's links in a circle.",
-                "workbench referrals --users rings",
-                ids=names_of(self.ring),
-                decoys=(circles,),
-                waits="report referrals",
-            ),
-            self._tree(),
-            self._koc(),
-        ]
-
-    def _few(self) -> Truth:
-        brought = self.brought().tolist()
-        _, _, new, _ = self._opened()
-        return Truth(
-            "few-recruiters",
-            "Four people bring most of the new people who come by a link.",
-            "workbench funnel --step session_start --step share_open --entry first --window 30m "
-            "--by referrer_user_id --at step:2",
-            expected=(
-                Expect({"step": 2}, "users", int(new.sum())),
-                *(
-                    Expect({"breakdown": self._name(star), "step": 2}, "users", brought[star])
-                    for star in range(_FRIEND)
-                ),
-            ),
-            decoys=(
-                Decoy(
-                    "old-friends",
-                    "Most openings are of one more person's links, by customers: nobody new comes by them.",
-                    row={"breakdown": self._name(_FRIEND)},
-                ),
-            ),
-        )
-
-    def _sellers(self, counted: Counted) -> Truth:
-        key, referrer, _, ts = self._opened()
-        person = resolved(key, counted.logged)
-        orders = counted.ledger.orders().by_person()
-        expected: list[Expect] = []
-        for star in (_BEST, _SELLER, _THIRD):
-            own = referrer == self.star[star]
-            bought = np.unique(person[own][_buys_within(orders.person, orders.ts, person[own], ts[own])])
-            row = self._name(star)
-            expected.append(Expect({"breakdown": row, "step": 1}, "users", len(np.unique(person[own]))))
-            expected.append(Expect({"breakdown": row, "step": 2}, "users", len(bought)))
-        return Truth(
-            "recruiters-are-not-sellers",
-            "The best recruiter's people hardly buy; the second brings fewer, who do.",
-            "workbench funnel --step share_open --step order_paid --window 30d --by referrer_user_id",
-            expected=tuple(expected),
-            decoys=(
-                Decoy(
-                    "third",
-                    "The third brings about as many as the seller, who buy as others do.",
-                    row={"breakdown": self._name(_THIRD)},
-                ),
-            ),
-        )
-
-    def _tree(self) -> Truth:
-        key, referrer, new, _ = self._opened()
-        generation = _generations(key[new] >> 1, referrer[new])
-        size = np.bincount(generation)[1:].tolist()
-        expected = [Expect({}, "depth", len(size)), Expect({}, "new_users", sum(size))]
-        expected += [Expect({}, "recruiters", len(np.unique(referrer[new])))]
-        expected += [Expect({"generation": n + 1}, "people", count) for n, count in enumerate(size)]
-        expected += [Expect({"generation": n + 1}, "k", b / a) for n, (a, b) in enumerate(pairwise(size))]
-        return Truth(
-            "referral-tree",
-            "New people bring new people, four generations deep; k of a generation is how many each of it "
-            "brings.",
-            "workbench referrals",
-            expected=tuple(expected),
-            tolerance=1e-9,
-            decoys=(
-                Decoy(
-                    "longer-chain",
-                    "Below each tree two customers open links too, so the chain of links has six; they are not "
-                    "new.",
-                    ids=names_of(self.chain),
-                ),
-            ),
-            waits="report referrals",
-        )
-
-    def _koc(self) -> Truth:
-        brought, targets = self.brought().tolist(), self._targets()
-        return Truth(
-            "koc-below-target",
-            f"{_KOC[_SHORT]} was paid {_FEE[_SHORT]} yuan and brought half of the new people agreed on.",
-            "workbench referrals --targets koc.csv",
-            expected=tuple(
-                Expect({"referrer": self._name(star)}, key, value)
-                for star in range(_FRIEND)
-                for key, value in (
-                    ("new_users", brought[star]),
-                    ("target", targets[star]),
-                    ("cost_per_new_user", _FEE[star] / brought[star] if brought[star] else None),
-                )
-            ),
-            tolerance=1e-9,
-            decoys=(
-                Decoy(
-                    "third",
-                    f"{_KOC[_THIRD]} brings hardly more, for less, and has reached the target.",
-                    row={"referrer": self._name(_THIRD)},
-                ),
-            ),
-            waits="report referrals",
-        )
+        return self._referrals().truths(counted)
 
 
 def link(person: Ints, nth: Ints) -> Ints:
@@ -380,29 +228,4 @@ def _visit(session: int, day: int, did: Sequence[int], line: int = 0) -> tuple[M
     return tuple(
         Moment(session, start + 70 * nth, 55, event, line if event in shows else -1)
         for nth, event in enumerate((rows.START, *did))
-    )
-
-
-def _generations(child: Ints, referrer: Ints) -> Ints:
-    """Of each new person: 1 for those whose referrer was brought by nobody, one more at each step down."""
-    order = np.argsort(child)
-    at = np.minimum(np.searchsorted(child[order], referrer), len(child) - 1)
-    parent = order[at]
-    brought = child[parent] == referrer
-    generation = np.ones(len(child), dtype=np.int64)
-    while True:
-        lower = np.where(brought, generation[parent] + 1, 1)
-        if (lower == generation).all():
-            return generation
-        generation = lower
-
-
-def _buys_within(buyer: Ints, paid: Ints, person: Ints, ts: Ints) -> Bools:
-    """Whether resolved people pay an order within thirty days after a moment each; orders by person and time."""
-    base, span = days.midnight(0), days.DAYS * days.MS_DAY
-    sought = person * span + (ts - base)
-    orders = np.append(buyer * 4 * span + (paid - base), np.iinfo(np.int64).max)
-    following = orders[np.searchsorted(orders, sought, side="left")]
-    return np.asarray(
-        (following // span == person) & (following - sought <= 30 * days.MS_DAY), dtype=np.bool_
     )
