@@ -66,6 +66,13 @@ QUESTIONS: dict[str, Question] = {
             ),
         ),
         Question(
+            "explain",
+            "queries.explain",
+            "Why a person counts in a funnel as they do, or why a cell's people stopped.",
+            request="queries.explain:from_dict",
+            needed=("steps",),
+        ),
+        Question(
             "events",
             "queries.catalogue",
             "Which events there are, how many, from whom, from when to when.",
@@ -83,6 +90,21 @@ QUESTIONS: dict[str, Question] = {
                 flags=("is_other",),
                 measures=("filled", "events", "users"),
             ),
+        ),
+        Question(
+            "user",
+            "queries.user",
+            "One person: profile, and everything they did, in order.",
+            "u",
+            request="queries.user:from_dict",
+            rows=Rows(),
+        ),
+        Question(
+            "users",
+            "queries.users",
+            "People: all in scope, or a list, with what they did.",
+            request="queries.users:from_dict",
+            rows=Rows(values=(("user", ()), ("kind", ())), measures=("events", "sessions", "orders")),
         ),
         Question(
             "identity",

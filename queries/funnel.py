@@ -188,8 +188,8 @@ def _plan(side: _Side, data: Data) -> _Plan:
     steps = [matches(step, schema, data.timezone) for step in request.steps]
     excludes = [matches(one.step, schema, data.timezone) for one in request.exclude]
     packed = rule.packable and not request.shares_events
-    columns = ["e.person", "e.ts", _number(steps) if packed else f"{_bits(steps)} AS steps"]
-    columns += [f"{_bits(excludes)} AS excludes"] if excludes else []
+    columns = ["e.person", "e.ts", _number(steps) if packed else f"{bits(steps)} AS steps"]
+    columns += [f"{bits(excludes)} AS excludes"] if excludes else []
     if scope.by is not None or not packed:
         columns += [TIES[name] for name in schema.order]
     wanted = [f"({match})" for match in (*steps, *excludes)]
@@ -217,11 +217,11 @@ def _plan(side: _Side, data: Data) -> _Plan:
         rule=rule,
         packed=packed,
         select="SELECT " + ", ".join(columns) + f"\nFROM {source}{where}",
-        tables=tuple((f"{name}_values", _numbered(name, value, where)) for name, value in values.items()),
+        tables=tuple((f"{name}_values", numbered(name, value, where)) for name, value in values.items()),
     )
 
 
-def _numbered(name: str, value: str, where: str) -> str:
+def numbered(name: str, value: str, where: str) -> str:
     """The distinct values of a property among the funnel's events, with codes from 0 in their order."""
     return (
         f"SELECT row_number() OVER (ORDER BY {name}_value) - 1 AS {name}_code, {name}_value\n"
@@ -235,7 +235,7 @@ def _number(matches: Sequence[str]) -> str:
     return f"CASE {cases} END AS step"
 
 
-def _bits(matches: Sequence[str]) -> str:
+def bits(matches: Sequence[str]) -> str:
     """Bit k−1 for each condition k that holds, as a sum, which every engine has."""
     return "\n  + ".join(
         f"CASE WHEN {match} THEN {1 << place} ELSE 0 END" for place, match in enumerate(matches)

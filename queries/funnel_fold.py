@@ -41,17 +41,17 @@ def fold_selected(
     batches: list[Events] = []
     held = 0
     for batch in data.stream(select):
-        batches.append(_events(batch))
+        batches.append(events_of(batch))
         held += len(batches[-1].ts)
         if held > data.row_budget:
             break
     else:
-        events = _together(batches)
+        events = together(batches)
         return kernel.fold(events, rule, threads=data.threads), _seen(events)
     del batches
     parts: list[kernel.Folded] = []
     seen = 0
-    for events in _whole_people(data, select + "\nORDER BY e.person"):
+    for events in whole_people(data, select + "\nORDER BY e.person"):
         parts.append(kernel.fold(events, rule, threads=data.threads))
         seen |= _seen(events)
     return kernel.merge(parts, rule.steps), seen
@@ -86,21 +86,21 @@ def _fold_packed(
     return None if folded is None else (folded, seen)
 
 
-def _whole_people(data: Data, sql: str) -> Iterator[Events]:
+def whole_people(data: Data, sql: str) -> Iterator[Events]:
     """Batches of a query ordered by person, recut so that no person is in two."""
     rest: list[Events] = []
     for batch in data.stream(sql):
-        events = _events(batch)
+        events = events_of(batch)
         last = int(np.searchsorted(events.person, events.person[-1], side="left"))
         if last:
-            yield _together([*rest, _part(events, slice(0, last))])
+            yield together([*rest, _part(events, slice(0, last))])
             rest = []
         elif rest and rest[-1].person[-1] != events.person[0]:
-            yield _together(rest)
+            yield together(rest)
             rest = []
         rest.append(_part(events, slice(last, None)))
     if rest:
-        yield _together(rest)
+        yield together(rest)
 
 
 def _part(events: Events, rows: slice) -> Events:
@@ -127,7 +127,8 @@ def _integers(batch: Columns) -> dict[str, Ints]:
     return {name: np.asarray(column).astype(np.int64, copy=False) for name, column in batch.items()}
 
 
-def _events(batch: Columns) -> Events:
+def events_of(batch: Columns) -> Events:
+    """A batch of a funnel's select as the kernels take events."""
     columns = _integers(batch)
     return Events(
         columns["person"],
@@ -140,7 +141,8 @@ def _events(batch: Columns) -> Events:
     )
 
 
-def _together(batches: Sequence[Events]) -> Events:
+def together(batches: Sequence[Events]) -> Events:
+    """Several batches as one."""
     if not batches:
         none = np.empty(0, np.int64)
         return Events(none, none, none)

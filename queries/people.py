@@ -199,3 +199,24 @@ def members_sql(ids: Sequence[str], junk: Sequence[str]) -> str:
         f"WITH wanted AS (\n  SELECT listed, kind, {cleaned('id', junk)} AS id FROM segment_ids\n)\n"
         + "\nUNION\n".join(parts)
     )
+
+
+def named_sql(ids: Sequence[str], junk: Sequence[str]) -> str:
+    """The people whom the ids of ``segment_ids`` name: ``person``, and ``own`` where the id is their own.
+
+    Unlike :func:`members_sql` it tells everybody who was seen with an id that several share.
+    """
+    parts = [
+        "SELECT person, TRUE AS own FROM wanted\n"
+        "JOIN people ON people.id = wanted.id AND coalesce(wanted.kind, people.kind) = people.kind"
+    ]
+    parts += [
+        "SELECT person, FALSE AS own FROM wanted\n"
+        f"JOIN raw_people ON raw_people.{quote_identifier(name)} = wanted.id\n"
+        f"WHERE coalesce(wanted.kind, {quote_literal(name)}) = {quote_literal(name)} AND person IS NOT NULL"
+        for name in ids
+    ]
+    return (
+        f"WITH wanted AS (\n  SELECT kind, {cleaned('id', junk)} AS id FROM segment_ids\n)\n"
+        + "\nUNION\n".join(parts)
+    )

@@ -8,7 +8,7 @@ people behind it; faces (tables, JSON, screens) only show it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -236,6 +236,16 @@ class Members:
     """How many of them nobody in the data has."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom one id names."""
+
+    people: NDArray[np.int64]
+    """Codes, ascending: one's; several people's where they share the id; none's where nobody has it."""
+    units: NDArray[np.int64]
+    """What is counted of them: themselves, or their sessions, orders, values. Ascending."""
+
+
 EVERYTHING = Scope()
 """All events, all people: the scope of a question that names none."""
 
@@ -289,6 +299,10 @@ class Data(Protocol):
         """
         ...
 
+    def named(self, name: str) -> Named:
+        """Whom an id of any kind names, as ``ID`` or ``KIND:ID``."""
+        ...
+
     def progress(self, fraction: float | None, what: str) -> None:
         """Says how far the question is; raises when it was cancelled or ran out of time."""
         ...
@@ -318,12 +332,13 @@ class Shown:
         "interval",
         "seconds",
         "time",
+        "clock",
         "number",
         "boolean",
         "exact",
         "json",
     ] = "text"
-    """``rate`` and ``percent`` are fractions; a percent's heading says the sign, its cells do not."""
+    """``clock`` is the time of day of a time; ``rate`` and ``percent`` are fractions; a percent's heading says the sign, its cells do not."""
     high: str | None = None
     """For an interval: the key of its upper end."""
     words: tuple[tuple[str, str], ...] = ()
@@ -334,6 +349,29 @@ class Shown:
     """The word for a missing value, where it is more than not known."""
     names: bool = False
     """True for the columns that name a row: a face too narrow for all columns repeats them."""
+    cells: int | None = None
+    """The cells a value may take in a table; a longer one is cut there, and whole everywhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows in a run that are alike in a key stand under a heading of their own."""
+
+    key: str
+    heading: Callable[[object], str]
+    """The heading, from the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a table says beside its columns; every other face has it in the rows and totals."""
+
+    lines: tuple[tuple[str, str], ...] = ()
+    """Label and text of the lines above the table."""
+    sections: tuple[Section, ...] = ()
+    """Outermost first."""
+    below: str | None = None
+    """The key of texts that stand under their row."""
 
 
 class People(Protocol):
@@ -362,5 +400,7 @@ class Result:
     rule: str = ""
     """The rule in words, as tables print it under the answer."""
     people: People | None = None
+    page: Page | None = None
+    """What a table says beside its columns."""
     sql: tuple[str, ...] = ()
     """The statements that were asked, in order, ready to paste."""

@@ -61,7 +61,7 @@ def session_statements(
     """
     has_own = rule.own and bool(own)
     gapped = f"source_index NOT IN ({', '.join(map(str, own))})" if has_own else "TRUE"
-    raw_id = "coalesce(" + ", ".join(f"e.{quote_identifier(name)}" for name in reversed(ids)) + ")"
+    raw_id = raw_id_sql(ids)
     by_id = (
         f"SELECT person, {raw_id} AS raw_id, session_id, NULL::BIGINT AS number,\n"
         f"  min(ts) AS first, max(ts) AS last, count(*) AS events\nFROM {base} e\n"
@@ -81,7 +81,7 @@ def session_statements(
     )
     session = "coalesce(own.session, gapped.session)" if has_own else "gapped.session"
     return [
-        ("TABLE", "gap_events", _gap_events(base, rule, order, gapped, campaign)),
+        ("TABLE", "gap_events", gap_events_sql(base, rule, order, gapped, campaign)),
         (
             "TABLE",
             "sessions",
@@ -98,7 +98,14 @@ def session_statements(
     ]
 
 
-def _gap_events(base: str, rule: SessionRule, order: Sequence[str], where: str, campaign: bool) -> str:
+def raw_id_sql(ids: Sequence[str]) -> str:
+    """The raw id that tells two sessions of one number apart, of the event ``e``; ``ids`` in order of trust."""
+    return "coalesce(" + ", ".join(f"e.{quote_identifier(name)}" for name in reversed(ids)) + ")"
+
+
+def gap_events_sql(
+    base: str, rule: SessionRule, order: Sequence[str], where: str, campaign: bool
+) -> str:
     """Each event's session by the gap: ``place``, ``person``, ``ts``, and ``number`` from 1 for each person."""
     ties = ", ".join(order)
     window = f"PARTITION BY person ORDER BY ts, {ties}"

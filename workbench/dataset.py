@@ -23,6 +23,7 @@ from queries.question import (
     Column,
     Columns,
     Members,
+    Named,
     Note,
     PeopleRequest,
     QuestionError,
@@ -331,6 +332,32 @@ class Dataset:
         ]
         codes = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return Members(codes, len(listed.ids), len(listed.ids) - int(str(known)))
+
+    def named(self, name: str) -> Named:
+        """Whom an id of any kind names, as ``ID`` or ``KIND:ID``; an id of one's own goes before a shared one."""
+        self.survey()
+        kind, mark, rest = name.partition(":")
+        for asked, of_kind in ((name, None), (rest, kind)):
+            if of_kind is not None and not (mark and of_kind in self._relation.ids):
+                continue
+            self.remember(
+                "segment_ids",
+                "SELECT $id AS id, CAST($kind AS VARCHAR) AS kind, 0 AS listed",
+                {"id": asked, "kind": of_kind},
+            )
+            found = self.fetch(people.named_sql(self._relation.ids, junk_ids(self.workspace)))
+            own = sorted({int(str(code)) for code, is_own in found if is_own})
+            codes = own or sorted({int(str(code)) for code, _ in found})
+            if codes:
+                return Named(np.array(codes, np.int64), self._units_of(codes))
+        return Named(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def _units_of(self, codes: Sequence[int]) -> NDArray[np.int64]:
+        if self.scope.unit in ("user", "raw"):
+            return np.array(codes, np.int64)
+        listed = ", ".join(str(code) for code in codes)
+        found = self.fetch(f"SELECT unit FROM units WHERE owner IN ({listed}) ORDER BY unit")
+        return np.array([int(str(unit)) for (unit,) in found], np.int64)
 
     def material(self) -> Material:
         """What the events were made from (:class:`queries.material.Inspected`)."""

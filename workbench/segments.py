@@ -7,8 +7,10 @@ import csv
 import io
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from queries.suggest import hint, shown
@@ -39,10 +41,12 @@ class Listed:
 
 
 def read_segment(workspace: Workspace, name: str) -> Listed:
-    """The ids of ``segments/NAME.toml`` of the workspace, or of a file given by its path.
+    """The ids of ``segments/NAME.toml`` of the workspace, of a file given by its path, or of ``-``.
 
     Raises UsageError for a segment that is not there, cannot be read or holds no list.
     """
+    if name == "-":
+        return _standard_input()
     folder = workspace.root / FOLDER
     try:
         path, found = Path(name), folder / f"{name}.toml"
@@ -59,6 +63,23 @@ def read_segment(workspace: Workspace, name: str) -> Listed:
     raise UsageError(f"no segment {shown(name)} in {folder}, and no file of that name", near)
 
 
+@lru_cache(maxsize=1)
+def _standard_input() -> Listed:
+    """The list on standard input, told by how it begins; read once, since a question may be asked again."""
+    path = Path("standard input")
+    raw = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise UsageError(f"{path}: a list of more than {_MOST_BYTES >> 20} MiB", "split it")
+    text = _decoded(path, raw)
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    if first.lstrip().startswith(("{", '"')) and not first.rstrip().endswith(","):
+        return _json_lines(path, text)
+    for separator in (",", "\t"):
+        if any(part.strip().strip('"') in _ID_COLUMNS for part in first.split(separator)):
+            return _delimited(path, text, separator)
+    return _plain(text)
+
+
 def _read(path: Path) -> Listed:
     return _read_definition(path) if path.suffix.lower() == ".toml" else _read_list(path)
 
@@ -71,6 +92,10 @@ def _read_list(path: Path) -> Listed:
         return _json_lines(path, text)
     if ending in (".csv", ".tsv"):
         return _delimited(path, text, "\t" if ending == ".tsv" else ",")
+    return _plain(text)
+
+
+def _plain(text: str) -> Listed:
     ids = [line.strip() for line in text.split("\n") if line.strip()]
     return Listed(ids, [None] * len(ids))
 
@@ -89,6 +114,10 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {_reason(error)}", _HOW) from None
+    return _decoded(path, raw)
+
+
+def _decoded(path: Path, raw: bytes) -> str:
     wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return raw.decode("utf-16" if wide else "utf-8-sig")

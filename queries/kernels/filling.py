@@ -40,7 +40,7 @@ class _Filling:
         return False
 
 
-class _Reading:
+class Reading:
     """What the events from one entry's time on fill, event by event."""
 
     __slots__ = ("_largest", "_must", "_unit", "alive", "entry", "moments")
@@ -83,7 +83,7 @@ def replay_any(unit: UnitEvents, rule: Rule) -> list[Attempt]:
 
 def is_hit_any(unit: UnitEvents, rule: Rule, entry: int) -> bool:
     """Whether an excluding event inside the entry's window comes short of its last step and takes it no deeper."""
-    reading = _Reading(unit, entry)
+    reading = Reading(unit, entry)
     for place in range(entry + 1, _window_end(unit, rule, entry)):
         if reading.level == rule.steps:
             return False
@@ -107,9 +107,9 @@ def _window_end(unit: UnitEvents, rule: Rule, entry: int) -> int:
     return end
 
 
-def _read(unit: UnitEvents, rule: Rule, entry: int, most: int) -> _Reading:
+def _read(unit: UnitEvents, rule: Rule, entry: int, most: int) -> Reading:
     """Reads an entry's window as far as it can still fill more steps."""
-    reading = _Reading(unit, entry)
+    reading = Reading(unit, entry)
     for place in range(entry + 1, len(unit.ts)):
         over = rule.window is not None and unit.ts[place] - unit.ts[entry] > rule.window
         if over or reading.level == most or not reading.alive:
@@ -180,7 +180,7 @@ def _starts(unit: UnitEvents, rule: Rule) -> list[int]:
 
 def _over(unit: UnitEvents, rule: Rule, entry: int) -> int:
     """The first place at which an attempt takes no event any more."""
-    reading = _Reading(unit, entry)
+    reading = Reading(unit, entry)
     if reading.level == rule.steps:
         return entry + 1
     for place in range(entry + 1, len(unit.ts)):

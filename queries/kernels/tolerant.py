@@ -57,7 +57,7 @@ class _Chains:
 
 def replay_tolerant(unit: UnitEvents, rule: Rule) -> list[Attempt]:
     """What a unit counts as: one attempt, or under ``every`` each of them; none without an entry."""
-    search = _Search(unit, rule)
+    search = Search(unit, rule)
     if not unit.entering:
         return []
     if rule.entry == "every":
@@ -67,7 +67,7 @@ def replay_tolerant(unit: UnitEvents, rule: Rule) -> list[Attempt]:
 
 def all_hit_tolerant(unit: UnitEvents, rule: Rule, entries: list[int]) -> bool:
     """Whether :func:`queries.kernels.replay.is_hit` holds of each of some entries, the latest asked first."""
-    search = _Search(unit, rule)
+    search = Search(unit, rule)
     return all(_is_hit(unit, rule, search.chains(entry)) for entry in reversed(entries))
 
 
@@ -90,7 +90,7 @@ def _is_hit(unit: UnitEvents, rule: Rule, chains: _Chains) -> bool:
     return False
 
 
-class _Search:
+class Search:
     """Writes out the chains of a unit's entries."""
 
     __slots__ = ("_excluding", "_places", "_rule", "_times", "_unit")

@@ -181,8 +181,10 @@ _ENDINGS: dict[str, output.Format] = {
 
 
 def _format(result: Result, options: OutputOptions) -> output.Format:
-    """As asked; else as the file's name ends; else a table, and JSON lines for a list of people."""
+    """As asked; else as the file's name ends; else a table, and JSON lines for the people of a cell."""
     if options.format is not None:
         return options.format
     named = None if options.output is None else _ENDINGS.get(options.output.suffix.lower())
-    return named or ("jsonl" if result.report == "users" else "table")
+    from queries.question import PeopleRequest
+
+    return named or ("jsonl" if isinstance(result.request, PeopleRequest) else "table")

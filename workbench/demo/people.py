@@ -30,6 +30,8 @@ from workbench.demo.draws import (
 )
 
 EVENTS_PER_PERSON = 30
+SMALL = 20_000
+"""Events of a shop in which the planted people weigh."""
 PLATFORMS = ("mini_program", "app", "web")
 MINI_PROGRAM, APP, WEB = range(3)
 VERSIONS = ("5.0.0", "5.1.0", "5.2.0", "5.2.1")
@@ -116,7 +118,9 @@ class State:
 
 def crowd(events: int, seed: int) -> People:
     """The ordinary people of a shop with this many events in three months."""
-    count = max(events // EVENTS_PER_PERSON, 64) & ~1
+    # A small shop has proportionally more people who are planted whole: the others leave them room.
+    each = EVENTS_PER_PERSON if events >= SMALL else EVENTS_PER_PERSON * 5 // 4
+    count = max(events // each, 64) & ~1
     word = words(seed, 0, count)
     number = np.arange(count, dtype=np.int64)
     pair = derived(word[number & ~1], 7)

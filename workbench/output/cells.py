@@ -30,7 +30,8 @@ def cell(row: Mapping[str, object], shown: Shown) -> str:
     A value that is not of its column's kind is shown as the text it is.
     """
     marks = "".join(f" ({word})" for key, word in shown.marks if row.get(key))
-    return _value(row, shown) + marks
+    text = _value(row, shown)
+    return (text if shown.cells is None else clip(text, shown.cells)) + marks
 
 
 def _value(row: Mapping[str, object], shown: Shown) -> str:
@@ -51,6 +52,8 @@ def _value(row: Mapping[str, object], shown: Shown) -> str:
         return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     if isinstance(value, list):
         return clip(", ".join(clip(clean(item), LISTED) for item in value), LIST)
+    if shown.kind == "clock" and isinstance(value, str):
+        return clean(value[11:19])
     if shown.kind == "time" and isinstance(value, str):
         return clean(value[:19].replace("T", " "))
     if shown.kind == "text" or not isinstance(value, int | float):

@@ -9,7 +9,9 @@ from itertools import islice
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from workbench.output import paging
 from workbench.output.cells import align, cell
+from workbench.output.paging import lines_above
 from workbench.text import NULL, Align, clean, pad, width
 
 if TYPE_CHECKING:
@@ -66,10 +68,17 @@ def table(result: Result, rows: Iterable[Row], paper: Paper) -> Iterator[str]:
         for shown in layout_of(result)
     ]
     gap, blocks = _blocks(columns, paper.columns) if columns else (GAP, [])
+    beside = None
+    if result.page is not None:
+        for line in lines_above(result.page, paper.columns or PROSE):
+            yield fit(line) + "\n"
+        yield "\n"
+        beside = paging.beside(result.page, rows, paper.columns or PROSE)
     for number, block in enumerate(blocks):
         if number:
             yield "\n"
-        yield from _block(block, len(rows), paper.bold, gap)
+        # What stands beside the rows is said once, in the first block.
+        yield from map(fit, _block(block, len(rows), paper.bold, gap, None if number else beside))
     if not rows:
         yield NO_ROWS + "\n"
     if result.rule:
@@ -82,6 +91,9 @@ def markdown(result: Result, rows: Iterable[Row], encoding: str) -> Iterator[str
     """Lines of a pipe table with the cells of the table; nothing in the data is taken for Markdown."""
     fit = _fitting(encoding)
     layout = layout_of(result)
+    if result.page is not None:
+        first, last = paging.extra_columns(result.page)
+        layout = (*first, *layout, *last)
 
     def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(cells) + " |\n"
@@ -89,10 +101,15 @@ def markdown(result: Result, rows: Iterable[Row], encoding: str) -> Iterator[str
     def escape(text: str) -> str:
         return fit(_MARKDOWN.sub(r"\\\g<0>", text))
 
+    if result.page is not None and result.page.lines:
+        for label, text in result.page.lines:
+            yield f"- {escape(clean(label))}: {escape(clean(text))}\n"
+        yield "\n"
     yield line(escape(clean(shown.heading)) for shown in layout)
     yield line("---:" if align(shown) == "right" else "---" for shown in layout)
     for row in rows:
-        yield line(escape(cell(row, shown)) for shown in layout)
+        told = row if result.page is None else paging.told_whole(result.page, row)
+        yield line(escape(cell(told, shown)) for shown in layout)
     if result.rule:
         yield "\n" + escape(clean(" ".join(result.rule.split()))) + "\n"
 
@@ -115,7 +132,13 @@ def _numeric(key: str, rows: Sequence[Row]) -> bool:
     )
 
 
-def _block(columns: Sequence[_Column], rows: int, bold: bool, gap: int) -> Iterator[str]:
+def _block(
+    columns: Sequence[_Column],
+    rows: int,
+    bold: bool,
+    gap: int,
+    beside: Callable[[int], tuple[list[str], list[str]]] | None,
+) -> Iterator[str]:
     widths = [column.width for column in columns]
 
     def line(cells: Iterable[str]) -> str:
@@ -128,7 +151,10 @@ def _block(columns: Sequence[_Column], rows: int, bold: bool, gap: int) -> Itera
     header = line(column.heading for column in columns)
     yield f"\x1b[1m{header}\x1b[0m\n" if bold else f"{header}\n"
     for number in range(rows):
+        before, after = ([], []) if beside is None else beside(number)
+        yield from (text + "\n" for text in before)
         yield line(column.cells[number] for column in columns) + "\n"
+        yield from (text + "\n" for text in after)
 
 
 def _blocks(columns: Sequence[_Column], available: int | None) -> tuple[int, list[list[_Column]]]:

@@ -84,6 +84,8 @@ class Relation:
     """Source and file, told in ``notes`` already."""
     lost_sql: str | None
     """Counts values a cast could not read: rows of (source_index, column, count), counts above 0 alone."""
+    written_sql: str | None
+    """Amounts that stand as text, of CSV those that are no plain number: rows of (place, name, value)."""
     certain: Certain | None
     """What the footers prove of all rows, where they do."""
 
@@ -186,6 +188,7 @@ def _written(
         money_decimals=decimals,
         set_aside=tuple(build.set_aside),
         lost_sql=_lost(build, events),
+        written_sql=_written_amounts(build, events),
         certain=_certain(events),
     )
 
@@ -382,6 +385,26 @@ def _lost(build: Build, groups: Sequence[Group]) -> str | None:
     rows = "\n  UNION ALL ".join(parts)
     counts = f"SELECT {SOURCE_INDEX}, name, CAST(sum(lost) AS BIGINT) FROM (\n  {rows}\n)"
     return f"{counts}\nGROUP BY ALL HAVING sum(lost) > 0 ORDER BY ALL"
+
+
+def _written_amounts(build: Build, groups: Sequence[Group]) -> str | None:
+    """Columns as they stand in the files alone: an expression of a mapping counts as text and may be a number."""
+    parts = []
+    for group in groups:
+        place = _place(group.files, group.map.rows is not None)
+        named = {f"f.{quote(name)}" for name, _ in group.files[0].data.columns}
+        plain = all(file.data.listed.format == "csv" for file in group.files)
+        for name, taken in group.map.canonical.items():
+            if kind_of(name) != "money":
+                continue
+            for one in taken:
+                if one.type == "VARCHAR" and one.sql in named:
+                    no_number = f" AND TRY_CAST({one.sql} AS DECIMAL(38, 9)) IS NULL" if plain else ""
+                    parts.append(
+                        f"SELECT {place} AS place, {literal(name)} AS name, {one.sql} AS value\n"
+                        f"FROM {rows_of(build, group)}\nWHERE trim({one.sql}) <> ''{no_number}"
+                    )
+    return "\nUNION ALL\n".join(parts) or None
 
 
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
