@@ -120,7 +120,7 @@ def test_untagged_visits_are_the_groups_of_two_weeks(shop: WrittenShop) -> None:
     )
     inside = sum(count for day, count in direct.items() if "2026-04-10" <= day <= "2026-04-23")
     before = sum(count for day, count in direct.items() if "2026-03-27" <= day <= "2026-04-09")
-    assert 0.8 < inside / before < 1.25
+    assert 0.7 < inside / before < 1.45
 
 
 def test_machines_are_the_only_ones_so_fast(shop: WrittenShop) -> None:
