@@ -248,7 +248,7 @@ def test_fault_066_an_empty_answer_is_no_failure(workbench: Command, tmp_path: P
         (("--step", "view", "--exclude", "cart@1:9"), 2, "later one"),
         (("--step", "view", "--trend", "year"), 2, "--trend"),
         (("--step", "view", "--compare", "previous"), 2, "--last 7d"),
-        (("--step", "view", "--compare", "vip"), 2, "no segment 'vip'"),
+        (("--step", "view", "--compare", "vip"), 2, 'no segment "vip"'),
         (("--step", "view", "--as", "mixpannel"), 2, "--as"),
         (("--step", "view", "--mature", "--window", "none"), 2, "--mature"),
         (("--step", "view", "--segment", "vip"), 2, "--segment"),
