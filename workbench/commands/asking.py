@@ -154,7 +154,15 @@ def _deliver(result: Result, options: OutputOptions, protected: Sequence[Path], 
         note=diagnostics.note,
     )
     if row is not None:
-        told = ("check", "step", "event", "breakdown", "cohort", "period", *re.findall(r"\w+", str(options.fail_if)))
+        told = (
+            "check",
+            "step",
+            "event",
+            "breakdown",
+            "cohort",
+            "period",
+            *re.findall(r"\w+", str(options.fail_if)),
+        )
         shown = ", ".join(f"{key} {row[key]}" for key in dict.fromkeys(told) if row.get(key) is not None)
         raise ConditionMet(f"--fail-if {options.fail_if} is true for {shown or 'the totals'}")
 
