@@ -317,9 +317,7 @@ def _under_peers(request: FunnelRequest, sides: Sequence[_Side], table: FunnelTa
             notes.append(Note("peer-not-asked", f"{name} is left out: {asked.message}", "warning"))
             continue
         count = table.standing_elsewhere(cohorts[name])
-        people = (
-            "nobody stands" if not count else f"{count:,} people stand" if count > 1 else "1 person stands"
-        )
+        people = "1 person stands" if count == 1 else f"{count:,} people stand"
         notes.append(Note("peer", f"{people} elsewhere under {peers.described(request, name)}", count=count))
     return notes
 
