@@ -42,7 +42,7 @@ class Question:
     request: str = ""
     """``module:function`` that makes a request of what was saved of one."""
     needed: tuple[str, ...] = ()
-    """The keys without which a saved request is none."""
+    """The keys without which a saved request is none; of several, those that are given."""
     rows: Rows = Rows()
     """How its rows are told apart and what is counted in them."""
 
@@ -97,14 +97,13 @@ QUESTIONS: dict[str, Question] = {
             "One person: profile, and everything they did, in order.",
             "u",
             request="queries.user:from_dict",
-            rows=Rows(),
+            needed=("user", "find"),
         ),
         Question(
             "users",
             "queries.users",
             "People: all in scope, or a list, with what they did.",
             request="queries.users:from_dict",
-            rows=Rows(values=(("user", ()), ("kind", ())), measures=("events", "sessions", "orders")),
         ),
         Question(
             "identity",

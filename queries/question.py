@@ -338,7 +338,8 @@ class Shown:
         "exact",
         "json",
     ] = "text"
-    """``clock`` is the time of day of a time; ``rate`` and ``percent`` are fractions; a percent's heading says the sign, its cells do not."""
+    """``clock`` is the time of day of a time; ``rate`` and ``percent`` are fractions, and a percent's heading says
+    the sign, its cells do not."""
     high: str | None = None
     """For an interval: the key of its upper end."""
     words: tuple[tuple[str, str], ...] = ()

@@ -151,7 +151,11 @@ def to_save(request: Request) -> dict[str, object]:
     saved = request.to_dict()
     needed = {key: saved[key] for key in QUESTIONS[request.report].needed}
     defaults = request_of(request.report, needed).to_dict()
-    return {key: value for key, value in saved.items() if key in needed or value != defaults.get(key)}
+    return {
+        key: value
+        for key, value in saved.items()
+        if (key in needed and value is not None) or value != defaults.get(key)
+    }
 
 
 def rescoped(request: Request, scope: Scope) -> Request:

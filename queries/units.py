@@ -103,9 +103,7 @@ def raw_id_sql(ids: Sequence[str]) -> str:
     return "coalesce(" + ", ".join(f"e.{quote_identifier(name)}" for name in reversed(ids)) + ")"
 
 
-def gap_events_sql(
-    base: str, rule: SessionRule, order: Sequence[str], where: str, campaign: bool
-) -> str:
+def gap_events_sql(base: str, rule: SessionRule, order: Sequence[str], where: str, campaign: bool) -> str:
     """Each event's session by the gap: ``place``, ``person``, ``ts``, and ``number`` from 1 for each person."""
     ties = ", ".join(order)
     window = f"PARTITION BY person ORDER BY ts, {ties}"

@@ -22,7 +22,7 @@ from workbench import schemas
 from workbench.dataset import Dataset
 from workbench.demo import write_demo
 from workbench.limits import limits
-from workbench.output.table import Paper, table
+from workbench.output.table import Paper, markdown, table
 from workbench.runner import Task
 from workbench.text import width
 from workbench.workspace import load
@@ -557,3 +557,25 @@ def test_requests_are_refused_before_anything_is_read() -> None:
     ):
         with pytest.raises(QuestionError):
             UserRequest(**given)  # type: ignore[arg-type]
+
+
+def test_a_timeline_is_saved_and_asked_again(workbench: Command, family: Path) -> None:
+    whole = workbench("-C", str(family), "user", "u1", "--newest", "--json", "--save", "evening").json
+    assert workbench("-C", str(family), "run", "evening", "--json").json["rows"] == whole["rows"]
+    found = workbench("-C", str(family), "user", "--find", "event = 'login'", "--json", "--save", "who").json
+    assert workbench("-C", str(family), "run", "who", "--json").json["totals"] == found["totals"]
+
+
+def test_raw_ids_are_people_of_their_own(family: Path) -> None:
+    dataset = over(family, Scope(unit="raw"))
+    assert [row["event"] for row in asked(dataset, user="d1").rows] == ["view"]
+    assert [row["event"] for row in asked(dataset, user="u1", oldest=True).rows] == ["login", "view"]
+
+
+def test_markdown_carries_the_profile_the_sections_and_what_is_under_a_row(family: Path) -> None:
+    got = asked(over(family), user="u1", oldest=True)
+    text = "".join(markdown(got, got.rows, "utf-8"))
+    assert text.startswith("- person: u1 (user_id)\n")
+    assert "| day | session | time |" in text
+    assert "| 2026-02-28 | 1 | 23:00:00 | – | view |" in text
+    assert "identity: anonymous_id d1 → user_id u1 |" in text
