@@ -153,7 +153,9 @@ def value_units(base: str, value: str) -> tuple[Statement, ...]:
         (
             "VIEW",
             "events",
-            f"SELECT e.* REPLACE (units.unit AS person)\nFROM {base} e\n"
-            f"JOIN units ON units.owner = e.person AND units.value = {value}",
+            # The value reads columns of the events by name alone: none of the units' may be called like a property.
+            f"SELECT e.* REPLACE (named.session_code AS person)\nFROM {base} e\nJOIN (\n"
+            "  SELECT unit AS session_code, owner AS person, value AS breakdown_value FROM units\n"
+            f") AS named ON named.person = e.person AND named.breakdown_value = {value}",
         ),
     )

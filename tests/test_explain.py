@@ -24,6 +24,7 @@ from queries.funnel_request import Exclusion, FunnelRequest
 from queries.kernels.explain import EFFECTS
 from queries.question import Result
 from queries.ranges import Range, iso, parse_duration, zone
+from queries.saved import request_of as request_of_report
 from queries.steps import Step
 from tests.driver import Command, Ran
 from tests.in_process import in_process
@@ -137,6 +138,7 @@ def check_person(found: Result, events: list[Event], options: Options) -> None:
         if row["effect"] == "after-step-window":
             assert float(str(row["since_previous_seconds"])) > float(str(limit)), context
         assert row["effect"] != "blocked" or options.exclusions, (context, row)
+        assert (row["effect"], row["step"]) != ("no-entry", 1), (context, row)
     misses = totals["near_misses"]
     assert isinstance(misses, list)
     assert totals["nearest_miss"] == (misses[0] if misses else None)
@@ -206,6 +208,7 @@ def test_under_every_option_the_trace_and_the_misses_are_the_oracles(seed: int) 
         told = Told.of(as_arrays(events), dict.fromkeys(("event", "held", "session"), [None] * len(events)))
         folded = ground.folded(request, told.events)
         rows = effects(request, ground, told, folded, UTC)
+        assert not any((row["effect"], row["step"]) == ("no-entry", 1) for row in rows), (options, events)
         if not len(folded.removed):
             assert max((step_of(row) for row in rows), default=0) == level, (options, events)
         found = [miss.to_dict() for miss in misses(request, told.events, ground)]
@@ -427,6 +430,29 @@ def test_each_event_says_what_it_did_and_the_window_missed_is_exact(explain: Com
     ]
 
 
+def test_nothing_counts_after_the_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path
+) -> None:
+    run = in_process(tmp_path / "home", monkeypatch, capsys)
+    two = ("--step", "view", "--step", "paid")
+    found = run("explain", "funnel", *two, "u2", "--json", cwd=shop).json
+    assert [row["effect"] for row in found["rows"]] == ["enters", "enters", "reaches"]
+    assert found["totals"]["attempt"]["seconds_from_entry"] == [0.0, 30.0]
+    assert (found["totals"]["status"], found["totals"]["near_misses"]) == ("converted", [])
+    again = run("explain", "funnel", "--step", "view", "u2", "--json", cwd=shop).json
+    assert [row["effect"] for row in again["rows"]] == ["enters", "done"]
+    every = run("explain", "funnel", "--step", "view", "--entry", "every", "u2", "--json", cwd=shop).json
+    assert [row["reason"] for row in every["rows"]] == ["step 1: an entry", "step 1: a new attempt"]
+    assert len(every["totals"]["attempts"]) == 2
+
+
+def test_a_saved_explanation_is_asked_again(explain: Command, shop: Path) -> None:
+    first = explain("--users", "dropped:2", "--save", "why", "--json").json
+    saved = tomllib.loads((shop / "reports" / "why.toml").read_text("utf-8"))
+    assert (saved["report"], saved["request"]["cell"]) == ("explain", "dropped:2")
+    assert request_of_report("explain", saved["request"]).to_dict() == first["request"]
+
+
 def test_order_tolerance_exclusion_and_repeats_are_told(explain: Command) -> None:
     found = explain("u2", "--json").json
     assert [(row["effect"], row["reason"]) for row in found["rows"]] == [
@@ -456,6 +482,35 @@ def test_order_tolerance_exclusion_and_repeats_are_told(explain: Command) -> Non
         (row["effect"], row["reason"]) for row in found["rows"]
     ]
     assert found["totals"]["nearest_miss"]["value"] == "ordered"
+
+
+def test_steps_left_out_held_values_and_the_range_are_told(explain: Command) -> None:
+    found = explain("u2", "--optional", "2", "--json").json
+    assert [(row["effect"], row["reason"]) for row in found["rows"]][2] == (
+        "reaches",
+        "step 3, 30s after step 1, step 2 left out",
+    )
+    held = explain("u1", "--hold", "anonymous_id", "--window", "2h", "--json").json
+    assert [(row["held"], row["effect"]) for row in held["rows"]] == [
+        ("d1", "enters"),
+        ("d1", "reaches"),
+        ("d1", "reaches"),
+    ]
+    other = explain("u1", "--hold", "event", "--window", "2h", "--json").json
+    assert [row["reason"] for row in other["rows"]] == [
+        "step 1: an entry",
+        "step 2 ignored: no live step 1 before it with this event",
+        "step 3 ignored: no live step 1 before it with this event",
+    ]
+    assert other["totals"]["nearest_miss"]["option"] == "without --hold"
+    outside = explain("u1", "--from", "2026-03-01T10:01:00", "--json").json
+    assert outside["rows"][0]["reason"] == "step 1 ignored: outside the range"
+    assert outside["totals"]["nearest_miss"]["option"] == "without --from, --to and --last"
+    assert (outside["totals"]["level"], outside["totals"]["status"], outside["totals"]["attempt"]) == (
+        0,
+        "none",
+        None,
+    )
 
 
 def test_a_cell_has_one_reason_a_person_and_doors_to_them(explain: Command) -> None:

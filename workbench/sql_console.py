@@ -129,7 +129,7 @@ def tables(dataset: Dataset) -> Mapping[str, str]:
         "numbered.number AS person",
         *([] if has_user else ['numbered.id AS "user"']),
         f"make_timestamptz(ts * 1000{fine}) AS ts",
-        *(_column(name, kind, decimals) for name, kind in kinds.items()),
+        *(_column("events", name, kind, decimals) for name, kind in kinds.items()),
         *(name for name in order if name != "fine"),
     ]
     views = {
@@ -150,7 +150,7 @@ def tables(dataset: Dataset) -> Mapping[str, str]:
         ),
     }
     if dataset.has_items:
-        items = [_column(name, kind, decimals) for name, kind in ITEM_COLUMNS.items()]
+        items = [_column("items", name, kind, decimals) for name, kind in ITEM_COLUMNS.items()]
         views["items"] = f"SELECT {_listed(items)}\nFROM main.items"
     return views
 
@@ -167,19 +167,20 @@ def _listed(parts: list[str]) -> str:
     return ",\n  ".join(parts)
 
 
-def _column(name: str, kind: str, decimals: int) -> str:
+def _column(relation: str, name: str, kind: str, decimals: int) -> str:
     """A column as it is called in expressions, in the type an analyst expects."""
-    column = quote_identifier(name)
+    own = quote_identifier(name)
+    column = f"{relation}.{own}"
     match kind:
         case "time":
             # Any number may stand in a property; a time of no calendar is no reason to fail.
-            return f"TRY(make_timestamptz({column} * 1000)) AS {column}"
+            return f"TRY(make_timestamptz({column} * 1000)) AS {own}"
         case "money":
             major = f"CAST({column} AS DECIMAL(19, 0))"
             unit = f"CAST('{10**-decimals:.{decimals}f}' AS DECIMAL({decimals + 1}, {decimals}))"
-            return f"{major}{f' * {unit}' if decimals else ''} AS {column}"
+            return f"{major}{f' * {unit}' if decimals else ''} AS {own}"
         case "json":
-            return f"TRY_CAST({column} AS JSON) AS {column}"
+            return f"TRY_CAST({column} AS JSON) AS {own}"
     return column
 
 

@@ -67,7 +67,10 @@ FIXED = ("ts", "ts_given", "fine", "sequence", "place", "source_index", "event")
 """What the events relation yields first, in this order; ``fine`` and ``sequence`` where there is one."""
 
 RESERVED = frozenset(
-    (*FIXED, "person", "session_code", "breakdown_code", "breakdown_value", "file_index", "file_row_number")
+    (
+        *(*FIXED, "person", "session_code", "breakdown_code", "breakdown_value", "held_code", "held_value"),
+        *("file_index", "file_row_number"),
+    )
 )
 """Names a property can't keep: the relation or the reader needs them."""
 
