@@ -102,6 +102,7 @@ class Spool:
 
         names = ("kind", "id", "now_kind", "now_id")
         schema = pa.schema([(name, pa.string()) for name in names])
+
         def batches() -> Iterator[pa.RecordBatch]:
             for kind in data.schema.ids:
                 for batch in data.stream(links_sql(kind)):
