@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries.expression import compile_value
-from queries.funnel import bits, numbered
 from queries.funnel_fold import TIES, events_of, together, whole_people
 from queries.funnel_request import FunnelRequest
+from queries.funnel_select import bits, numbered
 from queries.kernels.ordering import Events
 from queries.question import Data
 from queries.scope import Within
