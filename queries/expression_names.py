@@ -73,9 +73,11 @@ def _unknown(compiler: Compiler, parts: Sequence[str], first: Expr) -> QuestionE
         for column in compiler.schema.columns.values()
         if column.kind == "json" and column.name.isprintable()
     ]
-    if near is None and len(parts) == 1 and name.isprintable() and len(name) <= 60:
+    if len(parts) == 1 and name.isprintable() and len(name) <= 60:
         if first.args.get("quoted"):
             near = f"text stands in single quotes: {quote_literal(name)}"
+        elif near is not None:
+            near += f" Text stands in single quotes: {quote_literal(name)}"
         elif holders:
             near = f"a key of JSON is written {holders[0]}.{name}"
     return QuestionError(

@@ -38,7 +38,9 @@ def sides_of(request: FunnelRequest, data: Data) -> list[Side]:
     asked = request if request.peer is None else peers.under(request, request.peer)
     if request.compare != PREVIOUS:
         return [Side(None, asked, within)]
-    before = ranges.before(within.range, ranges.zone(data.timezone))
+    # Without a single event --last has no day to end with, and nobody was there before.
+    is_empty = request.scope.last is not None and data.survey().as_of is None
+    before = within.range if is_empty else ranges.before(within.range, ranges.zone(data.timezone))
     return [Side(CURRENT, asked, within), Side(PREVIOUS, asked, replace(within, range=before))]
 
 
@@ -153,6 +155,6 @@ def _comparison(request: FunnelRequest) -> str:
         else f"{request.compare} against {OTHERS}"
     )
     return (
-        f"{told}; {sides}; difference of the rates from step 1 with Newcombe's 95 % interval, "
+        f"{told}; {sides}; difference of the rates from step 1 with Newcombe's 95 % interval of its own, "
         "p of two proportions, corrected over the rows (Benjamini–Hochberg)"
     )

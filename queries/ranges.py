@@ -87,7 +87,9 @@ def zone(name: str) -> ZoneInfo:
         with source.open("rb") as stream:
             return ZoneInfo.from_file(stream, key=name)
     city = re.split(r"[/ ]", name.strip())[-1]
-    if city.casefold() in _NO_ZONE_OF_ITS_OWN:
+    if city.casefold() == "cst":
+        near = ["Asia/Shanghai", "America/Chicago"]
+    elif city.casefold() in _NO_ZONE_OF_ITS_OWN:
         near = [_NO_ZONE_OF_ITS_OWN[city.casefold()]]
     else:
         near = did_you_mean(name, known) or did_you_mean(city, known)

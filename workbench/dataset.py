@@ -432,7 +432,7 @@ class Dataset:
             request=request,
             rows=PeopleRows(self.ids_of, codes),
             totals={"users": len(codes)},
-            notes=result.notes,
+            notes=(*result.notes, *(() if len(codes) else (Note("nobody", f"0 people in {request.cell}"),))),
             meta={**result.meta, "cell": request.cell},
             layout=(Shown("user", "user"), Shown("kind", "id kind")),
             rule=f"people behind {request.cell} of: {result.rule}",

@@ -87,6 +87,10 @@ class Diagnostics:
         if message.startswith("Got unexpected extra argument"):
             # Most often the shell has put the files in the place of a pattern.
             hint = "quote a pattern, or name its folder: --data 'exports/*.parquet'"
+            if context is not None and any(
+                "--step" in parameter.opts for parameter in context.command.params
+            ):
+                hint = f"write --step before each step; {hint}"
         self._failure(UsageError.code, UsageError.exit_code, message, hint, as_json)
 
     def stats(self, stats: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from queries import people, ranges, rules, units
 from queries.expression import compile_value
 from queries.question import Note, QuestionError, Schema, Scope, Survey
-from queries.suggest import hint, shown
+from queries.suggest import ask, did_you_mean, hint, shown
 from workbench.sources.relation import Relation
 from workbench.sources.snapshot import SourceFiles
 from workbench.workspace import Workspace
@@ -90,7 +90,7 @@ def make_survey(ground: Ground) -> Survey:
     notes = [
         *_file_notes(ground),
         *ground.relation.notes,
-        *_set_aside(ground, low, high, span[0] or 0, rows or 0, all_valid=known is not None),
+        *_set_aside(ground, low, high, before, span[0] or 0, rows or 0, all_valid=known is not None),
         *_duplicates(ground),
         *_lost(ground),
         *_late(ground, valid or "TRUE"),
@@ -164,6 +164,13 @@ def _units(ground: Ground, people_in: int, rows: int, as_of: int) -> tuple[int, 
         notes.append(define_sessions(ground))
         statements = units.session_units(as_of - session_rule(ground.workspace, ground.scope).gap)
     else:
+        near = did_you_mean(unit, ("user", "raw", "session", "order"))
+        if (
+            near
+            and not any(unit.casefold() == name.casefold() for name in ground.schema.columns)
+            and unit != "order"
+        ):
+            raise QuestionError(f"--unit {unit}", ask(near))
         name = "order_id" if unit == "order" else unit
         value = compile_value(name, ground.schema, timezone=str(ground.zone)).sql
         statements = units.value_units(ground.people_events, f"CAST({value} AS VARCHAR)")
@@ -224,9 +231,12 @@ def valid_times(workspace: Workspace) -> tuple[int, int]:
 
 
 def _set_aside(
-    ground: Ground, low: int, high: int, with_time: int, kept: int, *, all_valid: bool
+    ground: Ground, low: int, high: int, before: int, with_time: int, kept: int, *, all_valid: bool
 ) -> Iterator[Note]:
-    """Rows that are no valid events, by reason; each row under the first that holds."""
+    """Rows that are no valid events, by reason; each row under the first that holds.
+
+    What lies at ``before`` or later, behind *as of*, is not there yet.
+    """
     counts = {"without-id": with_time - kept}
     if not all_valid and _numbers(ground, "SELECT count(*) FROM source_events")[0] != with_time:
         found = _numbers(
@@ -234,7 +244,7 @@ def _set_aside(
             "SELECT count(*) FILTER (WHERE ts IS NULL AND NOT ts_given), "
             "count(*) FILTER (WHERE ts IS NULL AND ts_given), "
             f"count(*) FILTER (WHERE ts < {low} OR ts >= {high}), "
-            f"count(*) FILTER (WHERE ts >= {low} AND ts < {high} AND coalesce(event, '') = '') "
+            f"count(*) FILTER (WHERE ts >= {low} AND ts < {before} AND coalesce(event, '') = '') "
             "FROM source_events",
         )
         names = ("without-time", "unreadable-time", "impossible-time", "without-event")

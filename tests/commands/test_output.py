@@ -300,9 +300,11 @@ def test_limit_says_what_it_leaves_out(capfdbinary: pytest.CaptureFixture[bytes]
     rows = Lazy(3456)
     assert written(small(rows), capfdbinary, format="jsonl", limit=2, note=notes.append).count("\n") == 2
     assert rows.made == 2
-    assert [note.text for note in notes] == ["2 of 3,456 rows"]
+    assert [note.text for note in notes] == ["2 of 3,456 rows, 3,454 left out"]
     answer = json.loads(written(small(rows), capfdbinary, format="json", limit=1))
-    assert answer["notes"] == [{"code": "limit", "level": "info", "count": 3455, "text": "1 of 3,456 rows"}]
+    assert answer["notes"] == [
+        {"code": "limit", "level": "info", "count": 3455, "text": "1 of 3,456 rows, 3,455 left out"}
+    ]
 
 
 def test_notes_go_beside_every_format_but_json(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -799,3 +801,25 @@ def test_the_funnel_schema_refuses_what_is_not_in_the_contract() -> None:
     assert not validator.is_valid(answer)
     with pytest.raises(UsageError, match="no JSON Schema named"):
         schemas.load("../envelope")
+
+
+def test_a_folded_table_loses_no_column_when_a_later_one_names_the_row(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    from workbench.output.table import Paper, table
+
+    layout = (
+        Shown("status", "status"),
+        Shown("check", "check", names=True),
+        Shown("one", "o" * 30),
+        Shown("two", "t" * 30),
+    )
+    result = replace(small([{"status": "ok", "check": "ids", "one": "1", "two": "2"}]), layout=layout)
+    lines = "".join(table(result, result.rows, Paper(50))).split("\n")
+    assert lines[0].split() == ["status", "check", "o" * 30]
+    assert [line.split() for line in lines[1:5]] == [
+        ["ok", "ids", "1"],
+        [],
+        ["check", "t" * 30],
+        ["ids", "2"],
+    ]

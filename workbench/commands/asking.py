@@ -109,6 +109,11 @@ def ask_and_write(work: Callable[[runner.Task], tuple[Asked, Result | str]], opt
 def check_output(options: OutputOptions, protected: Sequence[Path] = ()) -> None:
     """Refuses a destination that cannot be, before the work and not after it."""
     if options.output is not None and str(options.output) != "-":
+        ending = options.output.suffix.lower()
+        if ending in _FOREIGN and options.format is None:
+            raise UsageError(
+                f"{options.output}: nothing here writes {ending}", "name it .csv, .json or .parquet"
+            )
         output.check_destination(options.output, force=options.force, protected=protected)
 
 
@@ -177,6 +182,8 @@ def _save(report: Path, result: Result, options: OutputOptions) -> None:
     )
 
 
+_FOREIGN = (".xlsx", ".xls", ".ods", ".html", ".xml", ".yaml", ".feather", ".arrow", ".db", ".duckdb")
+"""Endings of files that a table's text would not be."""
 _ENDINGS: dict[str, output.Format] = {
     ".json": "json",
     ".jsonl": "jsonl",

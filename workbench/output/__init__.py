@@ -180,7 +180,8 @@ def _cut(result: Result, limit: int | None) -> tuple[Note, ...]:
         return ()
     from queries.question import Note
 
-    return (Note("limit", f"{limit:,} of {len(result.rows):,} rows", count=len(result.rows) - limit),)
+    left_out = len(result.rows) - limit
+    return (Note("limit", f"{limit:,} of {len(result.rows):,} rows, {left_out:,} left out", count=left_out),)
 
 
 def _formula_note(formulas: Formulas) -> tuple[Note, ...]:

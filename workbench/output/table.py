@@ -166,11 +166,14 @@ def _blocks(columns: Sequence[_Column], available: int | None) -> tuple[int, lis
     names = _naming(columns)
     while names and _wide(names, 1) > available // 2:
         names.pop()
-    blocks: list[list[_Column]] = [names.copy()]
-    for column in columns[len(names) :]:
-        if _wide([*blocks[-1], column], 1) > available and len(blocks[-1]) > len(names):
+    # The first block has its columns in their order; each further one begins with those that name a row.
+    blocks: list[list[_Column]] = [[]]
+    for column in columns:
+        own = len(blocks[-1]) - (len(names) if len(blocks) > 1 else 0)
+        if own > 0 and _wide([*blocks[-1], column], 1) > available:
             blocks.append(names.copy())
-        blocks[-1].append(column)
+        if len(blocks) == 1 or not any(column is name for name in names):
+            blocks[-1].append(column)
     return (GAP if all(_wide(block, GAP) <= available for block in blocks) else 1), blocks
 
 
