@@ -241,7 +241,7 @@ class _Asked:
 
     def values(self, name: str, total: int, top: int) -> list[Row]:
         """One row a value of a property, the most frequent first; the rest is Other, missing is null."""
-        value = compile_value(name, self._data.schema).sql
+        value = compile_value(name, self._data.schema, timezone=self._data.timezone).sql
         found = self._fetch(
             f"WITH valued AS (\n  SELECT CAST({value} AS VARCHAR) AS value, person, ts FROM events {self._where}\n"
             "), ranked AS (\n"

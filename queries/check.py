@@ -50,6 +50,10 @@ class CheckRequest:
     def __post_init__(self) -> None:
         for name in self.only:
             _known(name, "--only")
+        if self.scope.who is not None:
+            raise QuestionError("--who: rows that are nobody's would be left unchecked", "leave --who out")
+        if self.scope.unit not in ("user", "raw"):
+            raise QuestionError(f"--unit {self.scope.unit}: check knows user and raw")
 
     @property
     def report(self) -> str:

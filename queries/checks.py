@@ -300,8 +300,9 @@ SHOP = (
         "they are read as written (1,299.00, ¥99): declare money_decimal where a comma stands before decimals",
         Select(
             "SELECT place, NULL AS ts, NULL AS event, NULL AS person, name || ' ' || value AS detail\n"
-            "FROM ({written_amounts})",
-            of="amount IS NOT NULL",
+            "FROM ({written_amounts})\nWHERE place IN (SELECT place FROM {raw})\n"
+            "QUALIFY row_number() OVER (PARTITION BY place ORDER BY name) = 1",
+            of="{money} OR place IN (SELECT place FROM ({written_amounts}))",
             over="raw",
         ),
         ("amount|discount|margin|refund_amount",),

@@ -51,7 +51,7 @@ class Selection:
         where = "\nWHERE " + "\n  AND ".join(filters) if filters else ""
         source, table = "events e", None
         if request.hold is not None:
-            value = f"CAST({compile_value(request.hold, schema).sql} AS VARCHAR)"
+            value = f"CAST({compile_value(request.hold, schema, timezone=data.timezone).sql} AS VARCHAR)"
             table = numbered("held", value, where)
             source += f"\nLEFT JOIN held_values ON held_values.held_value = {value}"
             columns.append("coalesce(held_values.held_code, -1) AS held_code")

@@ -51,7 +51,7 @@ def select_of(request: FunnelRequest, within: Within, data: Data) -> Select:
         columns += [TIES[name] for name in schema.order]
     wanted = [f"({match})" for match in (*steps, *excludes)]
     values = {
-        name: f"CAST({compile_value(asked, schema).sql} AS VARCHAR)"
+        name: f"CAST({compile_value(asked, schema, timezone=data.timezone).sql} AS VARCHAR)"
         for name, asked in (("breakdown", scope.by), ("held", request.hold))
         if asked is not None
     }

@@ -118,6 +118,8 @@ class Dataset:
     ) -> None:
         self.workspace = workspace
         self.scope = scope
+        # Refused at once, not only where sessions are counted.
+        session_rule(workspace, scope)
         self._task = task
         self._limits = limits
         self._started = time.monotonic()

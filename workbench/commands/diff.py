@@ -108,7 +108,10 @@ def _people(asked: PeopleRequest, found: Result, again: Again) -> Result:
     )
 
 
+_WHY = ("units-differ", "not-asked", "not-asked-again")
+"""The notes that say why nobody knows who moved; others speak of the data."""
+
+
 def _why(again: Again) -> str:
-    if again.found.notes:
-        return again.found.notes[0].text
-    return "the report counts no people"
+    why = [note.text for note in again.found.notes if note.code in _WHY]
+    return why[0] if why else "the report counts no people"
