@@ -64,10 +64,15 @@ def one_person(person: Person, data: Inspected, where: str | None, asked: list[s
     """
     rows = _rows_sql(person, data, asked)
     kept = _valid(data) + ("" if where is None else f" AND ({where})")
+    # A LIMIT costs as much again as the scan, for the order of rows it keeps; where every row is a valid event it
+    # is known without one how many there are at most.
+    counted = not any(note.sets_aside for note in data.survey().notes)
+    ((count,),) = data.fetch(_most_sql(person, data.schema.ids)) if counted else ((0,),)
     # Validity is asked of the few rows afterwards: a scan that asks for times reads them all.
-    limited = f"{rows}\nLIMIT {LIGHT + 1}"
-    data.remember("user_events", limited)
-    ((count,),) = data.fetch("SELECT count(*) FROM user_events")
+    limited = rows if counted and int(str(count)) <= LIGHT else f"{rows}\nLIMIT {LIGHT + 1}"
+    if int(str(count)) <= LIGHT:
+        data.remember("user_events", limited)
+        ((count,),) = data.fetch("SELECT count(*) FROM user_events")
     if int(str(count)) <= LIGHT:
         asked.append(f"CREATE OR REPLACE TABLE user_events AS\n{limited}")
         return OnePerson(person, f"(\n  SELECT * FROM user_events WHERE {kept}\n)", True)
@@ -116,6 +121,15 @@ def _shared_sql(person: Person, ids: Sequence[str]) -> str:
         for place in range(1, len(ids))
     )
     return f"SELECT {_combination(ids)} FROM linked_ids WHERE shared IS NOT NULL AND ({mine or 'FALSE'})"
+
+
+def _most_sql(person: Person, ids: Sequence[str]) -> str:
+    """How many events may be the person's at most: those that are, and all those of ids they share."""
+    kinds = ((_own_sql(person, ids)), (_shared_sql(person, ids)))
+    found = "\nUNION\n".join(
+        sql.replace("SELECT DISTINCT", "SELECT DISTINCT raw_events,", 1) for sql in kinds
+    )
+    return f"SELECT coalesce(sum(raw_events), 0) FROM (\n{found}\n)"
 
 
 def _combination(ids: Sequence[str]) -> str:

@@ -37,9 +37,10 @@ JUNK_IDS = (
 
 
 def raw_ids_sql(ids: Sequence[str], valid: str | None) -> str:
-    """Every combination of raw ids that a valid event carries; ``valid`` None where all events are."""
+    """Every combination of raw ids that a valid event carries, and how many do; ``valid`` None where all events are."""
     names = ", ".join(quote_identifier(name) for name in ids)
-    return f"SELECT DISTINCT {names}\nFROM source_events" + ("" if valid is None else f"\nWHERE {valid}")
+    where = "" if valid is None else f"\nWHERE {valid}"
+    return f"SELECT {names}, count(*) AS raw_events\nFROM source_events{where}\nGROUP BY {names}"
 
 
 def cleaned(name: str, junk: Sequence[str]) -> str:
@@ -56,7 +57,7 @@ def cleaned(name: str, junk: Sequence[str]) -> str:
 
 
 def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
-    """Each combination in ``raw_ids`` with its ids cleaned (``c0`` … in order of trust) and its ``key``.
+    """Each combination in ``raw_ids`` with its ids cleaned (``c0`` … in order of trust), its events and its ``key``.
 
     ``unit`` is ``user`` (the rule of this module) or ``raw`` (the most trusted id on the event, nothing linked).
     The key is NULL where every id is junk; where it is empty, ``shared`` is the place of the kind of the id
@@ -64,9 +65,9 @@ def linked_sql(ids: Sequence[str], junk: Sequence[str], *, unit: str) -> str:
     """
     clean = ",\n    ".join(f"{cleaned(name, junk)} AS c{i}" for i, name in enumerate(ids))
     raw = ", ".join(quote_identifier(name) for name in ids)
-    columns = ", ".join((raw, *(f"c{i}" for i in range(len(ids)))))
+    columns = ", ".join((raw, *(f"c{i}" for i in range(len(ids))), "raw_events"))
     parts = [
-        f"clean_ids AS (\n  SELECT {raw},\n    {clean}\n  FROM raw_ids\n)",
+        f"clean_ids AS (\n  SELECT {raw}, raw_events,\n    {clean}\n  FROM raw_ids\n)",
         f"linked_0 AS (\n  SELECT {columns}, {_key(0)} AS key, NULL::INTEGER AS shared FROM clean_ids\n)",
     ]
     for i in range(1, len(ids)):

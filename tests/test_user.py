@@ -452,7 +452,7 @@ def test_every_format_carries_every_event_and_json_keeps_its_schema(
     lines = workbench("-C", str(folder), "user", "u1", "--jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == found["rows"]
     cut = workbench("-C", str(folder), "user", "u1", "--limit", "3")
-    assert f"3 of {len(mine)} rows ({len(mine) - 3})" in cut.err
+    assert f"3 of {len(mine)} rows, {len(mine) - 3} left out" in cut.err
     target = tmp_path / "out.parquet"
     assert workbench("-C", str(folder), "user", "u1", "--output", str(target)).code == 0
     import pyarrow.parquet as pq

@@ -190,7 +190,7 @@ def test_the_people_of_a_cell_go_on_into_a_list(workbench: Command, tmp_path: Pa
 def test_what_is_cut_is_said_and_a_rule_chooses(workbench: Command, tmp_path: Path) -> None:
     folder = workspace(tmp_path / "w", drawn(5, 60, own=False))
     ran = workbench("-C", str(folder), "users", "--limit", "1", "--sort", "events", "--descending")
-    assert "1 of 4 rows (3)" in ran.err
+    assert "1 of 4 rows, 3 left out" in ran.err
     assert ran.out.splitlines()[0].split() == [
         "user", "id", "kind", "first", "seen", "last", "seen", "events", "sessions", "orders", "amount",
     ]  # fmt: skip
