@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from workbench.errors import UsageError
 from workbench.sources import guessing
 from workbench.sources.canonical import is_canonical
 from workbench.sources.proposal import Proposal, draft, propose, toml_string, write
+from workbench.sources.reencoding import is_gb18030
 from workbench.sources.relation import Relation, relation
 from workbench.sources.snapshot import DataFile, Listed, SourceFiles
 from workbench.workspace import ROLES, Source, Take, Workspace, load
@@ -396,6 +400,273 @@ def test_paths_are_listed_probed_and_staged_on_the_way(
     proposal = propose(["till.csv"])
     assert 'path = "till.csv"' in proposal.toml_text
     assert proposal.left_out == ()
+
+
+HEADER = "时间,事件,会员编号,金额\n"
+
+
+def lines(month: int, name: str = "会员") -> str:
+    return "".join(
+        f"2024-{month:02d}-{day:02d} 10:00:00,{'浏览' if day % 2 else '下单'},{name}{day % 4},{day}.50\n"
+        for day in range(1, 20)
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that commands run in."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = tmp_path / "exports"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+def init(*arguments: str) -> str:
+    """What ``init`` prints, standard error included."""
+    from workbench.commands.init import command
+
+    made = CliRunner().invoke(command, list(arguments), catch_exceptions=False)
+    assert made.exit_code == 0
+    return made.output
+
+
+def test_a_file_of_the_same_layout_in_gb18030_becomes_a_source_of_its_own(folder: Path) -> None:
+    (folder / "sep.csv").write_text(HEADER + lines(9), "utf-8")
+    (folder / "oct.csv").write_text(HEADER + lines(10), "gb18030")
+    told = init(".")
+    assert "  oct: read as GB18030\n" in told
+    assert "Left out" not in told
+    sources = load(folder).sources
+    assert [(one.name, one.patterns, one.encoding) for one in sources] == [
+        ("sep", ("sep.csv",), None),
+        ("oct", ("oct.csv",), "gb18030"),
+    ]
+    assert columns(sources[0]) == columns(sources[1])
+
+
+def test_several_files_of_each_encoding_are_told_apart_by_name(folder: Path) -> None:
+    for month in (7, 8):
+        (folder / f"u{month}.csv").write_text(HEADER + lines(month), "utf-8")
+        (folder / f"g{month}.csv").write_text(HEADER + lines(month), "gb18030")
+    write(propose(["."]), folder)
+    assert [(one.name, one.patterns, one.encoding) for one in load(folder).sources] == [
+        ("exports", ("u7.csv", "u8.csv"), None),
+        ("exports gb18030", ("g7.csv", "g8.csv"), "gb18030"),
+    ]
+
+
+def test_gb18030_alone_is_read(folder: Path) -> None:
+    (folder / "oct.csv").write_text(HEADER + lines(10), "gb18030")
+    proposal = propose(["."])
+    assert 'path = "oct.csv"\nencoding = "gb18030"\n' in proposal.toml_text
+    assert proposal.guessed == ("oct: read as GB18030",)
+    assert proposal.left_out == ()
+
+
+def test_compressed_json_in_gb18030_is_read(folder: Path) -> None:
+    row = '{"time": "2024-01-01 10:00", "event": "下单", "user_id": "会员一"}\n'
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress((row * 3).encode("gb18030")))
+    (folder / "b.json").write_bytes(f"[{row.strip()}]".encode("gb18030"))
+    write(propose(["."]), folder)
+    assert [(one.patterns, one.encoding) for one in load(folder).sources] == [
+        (("**/*.json", "**/*.jsonl.gz"), "gb18030")
+    ]
+
+
+def test_a_file_read_in_part_is_read_whole_in_gb18030(folder: Path) -> None:
+    plain_lines = "".join(f"2024-01-{day % 28 + 1:02d} 10:00:00,buy,u{day}\n" for day in range(300))
+    (folder / "a.csv").write_text(
+        "time,event,user_id\n" + plain_lines + "2024-02-01 10:00:00,下单,u1\n", "gb18030"
+    )
+    assert 'encoding = "gb18030"' in propose(["a.csv"]).toml_text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "expected"),
+    [
+        ("会员,浏览\n", "gb18030", True),
+        ("Müller,gekauft\nÄpfel,für Öl\n", "latin-1", False),
+        ("会員ログイン、カート\n", "shift_jis", False),
+    ],
+)
+def test_only_chinese_text_is_taken_for_gb18030(text: str, encoding: str, expected: bool) -> None:
+    assert is_gb18030(text.encode(encoding) * 5, whole=True) is expected
+
+
+def test_utf8_with_a_damaged_line_is_not_taken_for_gb18030() -> None:
+    good = "会员,浏览\n".encode()
+    assert not is_gb18030(good * 4 + "会员\n".encode("gb18030"), whole=True)
+    assert not is_gb18030("会员".encode("gb18030")[:-1], whole=True)
+    assert is_gb18030("会员".encode("gb18030")[:-1], whole=False)
+
+
+def test_every_file_set_aside_is_named_on_the_screen_and_in_the_file(folder: Path) -> None:
+    (folder / "a.csv").write_text(HEADER + lines(9), "utf-8")
+    (folder / "b.csv").write_text(HEADER + "2024-09-01 10:00", "utf-8")
+    (folder / "c.csv").touch()
+    (folder / "d.csv").touch()
+    reason = "b.csv: no line can be read: line 2: 1 column where 4 are expected"
+    told = init(".")
+    assert f"Left out:\n  c.csv, d.csv: empty file\n  {reason}\n" in told
+    text = (folder / "workbench.toml").read_text("utf-8")
+    assert f"# left out: {reason}\n" in text
+    assert "# left out: c.csv, d.csv: empty file\n" in text
+    assert [source.patterns for source in load(folder).sources] == [("a.csv",)]
+
+
+def test_another_encoding_is_named_to_init(folder: Path) -> None:
+    (folder / "a.csv").write_text(
+        "".join(["time,event,user_id\n", *(f"2024-01-0{n} 10:00,gekauft,Müller{n}\n" for n in range(1, 9))]),
+        "latin-1",
+    )
+    with pytest.raises(UsageError, match=r"not UTF-8.*name its encoding: workbench init --encoding NAME"):
+        propose(["."])
+    assert "  a: read as LATIN-1\n" in init(".", "--encoding", "latin-1")
+    assert [source.encoding for source in load(folder).sources] == ["latin-1"]
+    with pytest.raises(UsageError, match="unknown encoding nonsense"):
+        propose(["."], encoding="nonsense")
+
+
+def test_a_damaged_line_does_not_change_the_encoding_of_a_file(folder: Path) -> None:
+    damaged = "2024-09-20 10:00:00,浏览,会员,1.0\n".encode("gb18030")
+    (folder / "a.csv").write_bytes((HEADER + lines(9)).encode() + damaged)
+    assert "encoding" not in propose(["."], encoding="latin-1").toml_text
+    assert "encoding" not in propose(["."]).toml_text
+
+
+def test_an_encoding_that_no_file_needs_is_said_to_be_left_out(folder: Path) -> None:
+    (folder / "a.csv").write_text(HEADER + lines(9), "utf-8")
+    proposal = propose(["."], encoding="gb18030")
+    assert "encoding" not in proposal.toml_text
+    assert proposal.guessed[-1].startswith("gb18030 is not written")
+
+
+AMOUNTS = "SELECT TIMESTAMP '2024-01-01' AS {ts}, 'x' AS event, 'u' AS {user}, a AS amount FROM (VALUES {values}) t(a)"
+
+
+@pytest.mark.parametrize(("ts", "user"), [("ts", "user_id"), ("paid_at", "uid")])
+def test_a_decimal_comma_is_declared_where_the_values_say_so(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, ts: str, user: str
+) -> None:
+    put(
+        con,
+        tmp_path / "a.parquet",
+        AMOUNTS.format(ts=ts, user=user, values="('1.234,50 €'), ('12,00 €'), ('7 €')"),
+    )
+    proposal = proposed(con, tmp_path)
+    workspace, _ = opened(con, tmp_path, proposal)
+    assert workspace.sources[0].money_decimal == ","
+    assert "a: amount has a decimal comma" in proposal.sure
+    assert con.execute("SELECT sum(amount) FROM source_events").fetchone() == (125_350,)
+
+
+@pytest.mark.parametrize("values", ["('1.234,50'), ('7')", "('12,50'), ('13,50'), ('14.5')"])
+def test_a_decimal_comma_in_doubt_is_asked_for(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, values: str
+) -> None:
+    put(con, tmp_path / "a.parquet", AMOUNTS.format(ts="paid_at", user="uid", values=values))
+    proposal = proposed(con, tmp_path)
+    assert "decimal" not in proposal.toml_text
+    assert (
+        'a: amount: some amounts have a decimal comma (1.234,50): [source.money] decimal = "," reads them'
+        in proposal.missing
+    )
+
+
+@pytest.mark.parametrize(("amount", "hinted"), [("1.234,50 €", True), ("12 or so", False)])
+def test_amounts_that_cannot_be_read_are_told_with_what_would_read_them(
+    folder: Path, amount: str, hinted: bool
+) -> None:
+    from workbench.commands.events import command
+
+    (folder / "a.csv").write_text(f'ts,event,user_id,amount\n2024-01-01T10:00:00Z,paid,u1,"{amount}"\n')
+    (folder / "workbench.toml").write_text('[[source]]\nname = "a"\npath = "a.csv"\n')
+    told = " ".join(CliRunner().invoke(command, [], catch_exceptions=False).output.split())
+    assert "1 values of amount in a cannot be read and count as missing" in told
+    assert ('missing: [source.money] decimal = "," reads 1.234,50' in told) is hinted
+
+
+def test_thousands_are_no_decimals(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    values = "('1,234'), ('12,500'), ('1,000,000')"
+    put(con, tmp_path / "a.parquet", AMOUNTS.format(ts="paid_at", user="uid", values=values))
+    proposal = proposed(con, tmp_path)
+    assert "decimal" not in proposal.toml_text
+    assert not any("decimal" in line for line in proposal.missing)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "pattern", "is_open"),
+    [
+        ("time", ("01.10.2024 17:10:00", "02.10.2024 07:10:00"), "%d.%m.%Y %H:%M:%S", True),
+        ("date", ("31.10.2024 17:10", "02.10.2024 07:10"), "%d.%m.%Y %H:%M", False),
+        ("when", ("10/31/2024 9:05 PM", "10/02/2024 9:05 AM"), "%m/%d/%Y %I:%M %p", False),
+        ("when", ("10/11/2024 9:05 PM", "10/02/2024 9:05 AM"), "%m/%d/%Y %I:%M %p", True),
+    ],
+)
+def test_times_that_need_a_format_are_mapped_with_one_to_uncomment(
+    tmp_path: Path,
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    values: tuple[str, ...],
+    pattern: str,
+    is_open: bool,
+) -> None:
+    stamps = ", ".join(f"('{value}')" for value in values)
+    select = f"SELECT s AS \"{name}\", 'x' AS event, 'u' AS uid FROM (VALUES {stamps}) t(s)"
+    put(con, tmp_path / "a.parquet", select)
+    proposal = proposed(con, tmp_path)
+    assert f'\n[source.time]\n# format = "{pattern}"' in proposal.toml_text
+    assert f"a: {name} cannot be read until format is uncommented" in proposal.missing
+    assert proposal.guessed[0] == f"a: ts ← {name}"
+    assert f"looks like {pattern}" in proposal.guessed[1]
+    assert ("the other way: no value says which" in proposal.guessed[1]) is is_open
+    settled = replace(proposal, toml_text=proposal.toml_text.replace("# format", "format"))
+    opened(con, tmp_path, settled)
+    assert con.execute("SELECT count(ts) FROM source_events").fetchone() == (len(values),)
+
+
+def test_our_own_columns_are_looked_at_for_times_too(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    put(con, tmp_path / "a.parquet", "SELECT '31.10.2024 17:10' AS ts, 'x' AS event, 'u' AS user_id")
+    proposal = proposed(con, tmp_path)
+    assert 'shape = "workbench"\n[source.time]\n# format = "%d.%m.%Y %H:%M"' in proposal.toml_text
+    assert "a: ts cannot be read until format is uncommented" in proposal.missing
+
+
+@pytest.mark.parametrize(
+    ("stamp", "time", "message", "hint"),
+    [
+        (
+            "'01.10.2024 17:10:00'",
+            "",
+            "none of its times can be read",
+            'format = "%d.%m.%Y %H:%M:%S", or with %d and %m the other way',
+        ),
+        (
+            "'2024-10-01 17:10:00'",
+            'unit = "ms"',
+            "its times are text, and .source.time. unit is for numbers$",
+            "leave unit out",
+        ),
+        (
+            "'31.10.2024 17:10'",
+            'unit = "ms"',
+            'unit is for numbers: "31.10.2024 17:10"',
+            'leave unit out; say how they are written: [source.time] format = "%d.%m.%Y %H:%M"',
+        ),
+    ],
+)
+def test_times_that_do_not_fit_what_is_declared_are_refused(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, stamp: str, time: str, message: str, hint: str
+) -> None:
+    put(con, tmp_path / "a.parquet", f"SELECT {stamp} AS at, 'x' AS event, 'u' AS uid")
+    text = (
+        '[[source]]\nname = "a"\npath = "a.parquet"\n[source.map]\nts = "at"\nevent = "event"\n'
+        f'user_id = "uid"\n[source.time]\n{time}\n'
+    )
+    with pytest.raises(UsageError, match=message) as caught:
+        opened(con, tmp_path, Proposal(text, (), (), (), ()))
+    assert str(caught.value.hint).endswith(hint)
 
 
 @pytest.mark.skipif(not JOURNEY.is_dir(), reason="the outside data set is not here")

@@ -266,6 +266,59 @@ def test_a_mapping_over_bare_paths(tmp_path: Path) -> None:
     assert from_paths([tmp_path], mapping="opensearch_ubi").sources[0].shape == "opensearch_ubi"
 
 
+MAPPED = (
+    'schema = 1\ntimezone = "Asia/Tokyo"\n\n[[source]]\nname = "app"\npath = "exports/*.csv"\n'
+    'encoding = "gb18030"\nzone = "Europe/Berlin"\nevent = "what"\n[source.map]\nts = "at"\nuser_id = "who"\n'
+    '[source.time]\nformat = "%d.%m.%Y"\n[source.money]\ndecimal = ","\n\n[roles]\norder = "paid"\n'
+    '[ids]\ntrust = ["user_id"]\n[sessions]\ngap = "45m"\n'
+)
+ITEMS = '[[source]]\nname = "lines"\npath = "l.csv"\nkind = "items"\n'
+TILLS = '[[source]]\nname = "tills"\npath = "t.csv"\nkind = "lines"\n[source.map]\nts = "paid at"\n'
+
+
+@pytest.mark.parametrize("more", ["", ITEMS])
+def test_the_one_source_of_events_of_a_workspace_is_a_mapping(tmp_path: Path, more: str) -> None:
+    mapping = tmp_path / "workbench.toml"
+    mapping.write_text(MAPPED + more)
+    workspace = from_paths([tmp_path], mapping=str(mapping))
+    (source,) = workspace.sources
+    assert (source.name, source.patterns, source.tables) == (tmp_path.name, (str(tmp_path),), ())
+    assert source.map == {"ts": Take(names=("at",)), "user_id": Take(names=("who",))}
+    assert (source.event, source.encoding, source.zone) == (Take(names=("what",)), "gb18030", "Europe/Berlin")
+    assert (source.time.pattern, source.money_decimal, source.kind) == ("%d.%m.%Y", ",", "events")
+    assert (workspace.timezone, dict(workspace.roles)) == ("Asia/Tokyo", {"order": "paid"})
+    assert (workspace.ids.trust, workspace.sessions.gap, workspace.file) == (("user_id",), "45m", None)
+
+
+def test_of_several_sources_the_named_one_is_the_mapping(tmp_path: Path) -> None:
+    mapping = tmp_path / "workbench.toml"
+    mapping.write_text(MAPPED + TILLS)
+    (source,) = from_paths([tmp_path], mapping=f"{mapping}#tills").sources
+    assert (source.kind, source.map) == ("lines", {"ts": Take(names=("paid at",))})
+    with pytest.raises(UsageError, match=r"several sources: app, tills$") as caught:
+        from_paths([tmp_path], mapping=str(mapping))
+    assert caught.value.hint == f"say whose mapping is meant: --mapping {mapping}#app"
+    with pytest.raises(UsageError, match=r"no source is named till$") as caught:
+        from_paths([tmp_path], mapping=f"{mapping}#till")
+    assert caught.value.hint == "its sources are: app, tills"
+
+
+def test_a_fault_in_a_mapping_is_told_at_its_line(tmp_path: Path) -> None:
+    mapping = tmp_path / "workbench.toml"
+    mapping.write_text(MAPPED + TILLS.replace("ts =", "tss ="))
+    with pytest.raises(UsageError, match=r"workbench\.toml:29:1: tss is no canonical column"):
+        from_paths([tmp_path], mapping=f"{mapping}#app")
+    mapping.write_text('event = "x"\n')
+    with pytest.raises(UsageError, match=r"workbench\.toml:1:1: no \[\[source\]\] in it"):
+        from_paths([tmp_path], mapping=f"{mapping}#app")
+
+
+def test_a_mapping_file_may_have_a_number_sign_in_its_name(tmp_path: Path) -> None:
+    mapping = tmp_path / "shop#1.toml"
+    mapping.write_text('event = "what"\n')
+    assert from_paths([tmp_path], mapping=str(mapping)).sources[0].event == Take(names=("what",))
+
+
 def test_no_path_is_no_data() -> None:
     with pytest.raises(NoData):
         from_paths([])

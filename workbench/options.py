@@ -65,7 +65,9 @@ def data_options(function: F) -> F:
                 help="Files, folder or glob to read instead of the workspace; repeatable.",
             ),
             click.option(
-                "--mapping", metavar="FILE", help="A workbench.toml whose mapping the --data files take."
+                "--mapping",
+                metavar="FILE",
+                help="A workbench.toml whose mapping the --data files take; FILE#NAME: of that source.",
             ),
         ],
     )

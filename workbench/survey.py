@@ -269,10 +269,24 @@ def _lost(ground: Ground) -> Iterator[Note]:
     """Values that could not be read as what their column is; they count as missing."""
     if ground.relation.lost_sql is None:
         return
-    for place, column, count in ground.fetch(ground.relation.lost_sql):
+    lost = ground.fetch(ground.relation.lost_sql)
+    with_comma = _with_decimal_comma(ground) if lost else set()
+    without_mark = {one.name for one in ground.workspace.sources if one.money_decimal == "."}
+    for place, column, count in lost:
         name = ground.relation.sources[int(str(place))]
         text = f"{int(str(count)):,} values of {column} in {name} cannot be read and count as missing"
+        if column in with_comma and name in without_mark:
+            text += ': [source.money] decimal = "," reads 1.234,50'
         yield Note("unreadable-values", text, "warning", int(str(count)))
+
+
+def _with_decimal_comma(ground: Ground) -> set[object]:
+    """Amounts of which some value that is text has two digits behind a comma."""
+    if ground.relation.written_sql is None:
+        return set()
+    some = "regexp_matches(value, ',[0-9]{2}[^0-9]*$')"
+    found = ground.fetch(f"SELECT DISTINCT name FROM (\n{ground.relation.written_sql}\n) WHERE {some}")
+    return {name for (name,) in found}
 
 
 def _late(ground: Ground, valid: str) -> Iterator[Note]:

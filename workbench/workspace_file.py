@@ -33,6 +33,9 @@ from workbench.workspace import (
 _TOP = ("schema", "timezone", "source", "roles", "ids", "money", "sessions", "dedup", "valid")
 _SOURCE = ("name", "path", "table", "kind", "shape", "encoding", "zone", "event", "map", "time", "money")
 
+ENCODINGS = "as Python names it: gb18030 (Chinese Excel), latin-1, cp1252, shift_jis, utf-16"
+"""The hint about an encoding nobody knows."""
+
 _SOURCE_MONEY = ("unit", "decimal")
 
 
@@ -50,14 +53,23 @@ def read_workspace(path: Path, root: Path, cache: Path) -> Workspace:
 
 
 def with_mapping(workspace: Workspace, mapping: str) -> Workspace:
-    """The workspace under a shape's name or a mapping file; raises UsageError as :func:`read_workspace`."""
-    path = Path(mapping)
-    if not path.suffix and not path.exists():
+    """The workspace under a shape's name or a mapping file; raises UsageError as :func:`read_workspace`.
+
+    A mapping file is a ``workbench.toml``, whose one source of events (or the one named behind ``#``) says what
+    the columns mean, or has the keys of a source beside those of a workspace.
+    """
+    path, wanted = _named_source(mapping)
+    if wanted is None and not path.suffix and not path.exists():
         return replace(
             workspace, sources=tuple(replace(source, shape=mapping) for source in workspace.sources)
         )
     reader = Reader(path, read_toml(path))
     _check_schema(reader, reader.top)
+    if "source" in reader.top.values:
+        reader.top.only(_TOP)
+        return _settings(reader.top, _under(workspace, _one_source(reader, wanted)))
+    if wanted is not None:
+        raise reader.error("no [[source]] in it", f"leave #{wanted} out: the whole file is the mapping", ())
     keys = [key for key in (*_TOP, *_SOURCE) if key not in ("source", "name", "path", "table", "money")]
     reader.top.only([*keys, "money"])
     money = {key: reader.top.values[key] for key in ("money",) if key in reader.top.values}
@@ -66,10 +78,48 @@ def with_mapping(workspace: Workspace, mapping: str) -> Workspace:
     if money:
         table = reader.top.table("money")
         as_source = _amounts(table, as_source)
-    sources = tuple(
-        replace(as_source, name=source.name, patterns=source.patterns) for source in workspace.sources
+    return _settings(reader.top, _under(workspace, as_source), money_keys=_SOURCE_MONEY)
+
+
+def _named_source(mapping: str) -> tuple[Path, str | None]:
+    """The file of a mapping and the source asked for as ``FILE#NAME``; a file may have ``#`` in its own name."""
+    file, mark, name = mapping.partition("#")
+    if mark and file and name and not Path(mapping).exists():
+        return Path(file), name
+    return Path(mapping), None
+
+
+def _one_source(reader: Reader, wanted: str | None) -> Source:
+    """The source of a file whose mapping is meant."""
+    sources = tuple(_source(table) for table in reader.top.tables("source"))
+    _check_names(reader, sources)
+    if wanted is not None:
+        for source in sources:
+            if source.name == wanted:
+                return source
+        names = ", ".join(source.name for source in sources)
+        raise reader.error(f"no source is named {wanted}", f"its sources are: {names}", ())
+    # Items complete the events of another source, so they are never what is meant unasked.
+    meant = [source for source in sources if source.kind != "items"] or list(sources)
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise reader.error("no [[source]] in it", "one [[source]] says what the columns mean", ())
+    names = ", ".join(source.name for source in meant)
+    raise reader.error(
+        f"several sources: {names}",
+        f"say whose mapping is meant: --mapping {reader.path}#{meant[0].name}",
+        (),
     )
-    return _settings(reader.top, replace(workspace, sources=sources), money_keys=_SOURCE_MONEY)
+
+
+def _under(workspace: Workspace, meaning: Source) -> Workspace:
+    """The workspace's files, with the meaning of one source."""
+    sources = tuple(
+        replace(meaning, name=source.name, patterns=source.patterns, tables=source.tables)
+        for source in workspace.sources
+    )
+    return replace(workspace, sources=sources)
 
 
 def _source(table: Table) -> Source:
@@ -198,14 +248,19 @@ def _zone(table: Table, key: str) -> str | None:
 
 def _encoding(table: Table) -> str | None:
     name = table.text("encoding")
+    if name is not None and not is_encoding(name):
+        raise table.error(f"unknown encoding {name}", "encoding", ENCODINGS)
+    return name
+
+
+def is_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of text under this name."""
     try:
         # Codecs such as base64 are none of text: only encode of a text tells.
-        if name is not None:
-            "".encode(name)
+        "".encode(name)
     except (LookupError, ValueError):
-        hint = "as Python names it: gb18030 (Chinese Excel), latin-1, cp1252, shift_jis, utf-16"
-        raise table.error(f"unknown encoding {name}", "encoding", hint) from None
-    return name
+        return False
+    return True
 
 
 def _check_schema(reader: Reader, top: Table) -> None:

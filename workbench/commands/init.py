@@ -13,8 +13,9 @@ from workbench.text import clean
 @click.command("init")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--force", is_flag=True, help="Replace a workbench.toml that is there.")
+@click.option("--encoding", metavar="NAME", help="Of text files that are not UTF-8: gb18030, latin-1, …")
 @click.option("--dry-run", is_flag=True, help="Print the file instead of writing it.")
-def command(paths: tuple[str, ...], force: bool, dry_run: bool) -> None:
+def command(paths: tuple[str, ...], force: bool, encoding: str | None, dry_run: bool) -> None:
     """Look at event files, find which column means what, and write workbench.toml in this folder.
 
     Says what it is sure of and what is missing; edit the file and it is yours.
@@ -30,7 +31,9 @@ def command(paths: tuple[str, ...], force: bool, dry_run: bool) -> None:
     target = Path(FILE_NAME)
     if not dry_run:
         output.check_destination(target, force=force)
-    proposal: Proposal = runner.run(lambda task: propose(paths, task=task), on_progress=diagnostics.progress)
+    proposal: Proposal = runner.run(
+        lambda task: propose(paths, task=task, encoding=encoding), on_progress=diagnostics.progress
+    )
     diagnostics.end_progress()
     if dry_run:
         output.write_text(proposal.toml_text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,8 @@ from workbench.workspace import ANY_TIME
 
 LOOKED_AT = 20_000
 """Rows of a table that are looked at; counts of repeated order ids are over these."""
+MOST_TIMES = 2_000
+"""Different texts of a column that are looked at for the form of a time."""
 MOST_EVENTS = 300
 """A column with more texts than this is no event's name."""
 
@@ -39,6 +41,26 @@ class Look:
     below_zero: bool
     written: float = 0.0
     """Share of the values that are amounts as people write them, and no plain numbers."""
+    commas: int = 0
+    """Values with two digits behind a decimal comma: 1.234,50 €."""
+    against: int = 0
+    """Amounts that cannot be read with a decimal comma and can be without."""
+    continental: float = 0.0
+    """Share of the values that are amounts where the comma is a decimal one."""
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether the values say without doubt that the comma is a decimal one."""
+        return self.commas > 1 and not self.against
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadTime:
+    """A column of times that wants a format."""
+
+    column: str
+    example: str
+    written: times.Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +87,16 @@ def plain(name: str) -> str:
 
 
 def looks_sql(columns: Sequence[Typed], scan: str) -> str:
-    """The statement whose one row :func:`looks` reads: six figures a column, after the number of rows."""
+    """The statement whose one row :func:`looks` reads: nine figures a column, after the number of rows."""
     terms = ["count(*)"]
     for column in columns:
         value = column.sql
         if duck_types.is_nested(column.type) or duck_types.is_nothing(column.type):
-            terms += [f"count({value})", "0", "0", "0", "false", "0"]
+            terms += [f"count({value})", "0", "0", "0", "false", "0", "0", "0", "0"]
             continue
         number = f"TRY_CAST({duck_types.text(column)} AS DOUBLE)"
         terms += [f"count(nullif(CAST({value} AS VARCHAR), ''))", f"count(DISTINCT {value})", _times(column)]
-        terms += [f"count({number})", f"coalesce(min({number}) < 0, false)", _written(column, number)]
+        terms += [f"count({number})", f"coalesce(min({number}) < 0, false)", *_written(column, number)]
     return f"SELECT {', '.join(terms)} FROM (SELECT * FROM {scan} LIMIT {LOOKED_AT}) AS f"
 
 
@@ -83,11 +105,23 @@ def looks(columns: Sequence[Typed], names: Sequence[str], row: Sequence[object])
     rows = int(str(row[0]))
     out = {}
     for place, (name, column) in enumerate(zip(names, columns, strict=True)):
-        count, distinct, stamps, numbers = (int(str(value)) for value in row[1 + 6 * place : 5 + 6 * place])
+        figures = row[1 + 9 * place : 10 + 9 * place]
+        count, distinct, stamps, numbers = (int(str(value)) for value in figures[:4])
+        written, commas, against, continental = (int(str(value)) for value in figures[5:])
         given = max(count, 1)
-        below, written = bool(row[5 + 6 * place]), int(str(row[6 + 6 * place]))
         out[name] = Look(
-            name, column.type, rows, count, distinct, stamps / given, numbers / given, below, written / given
+            name,
+            column.type,
+            rows,
+            count,
+            distinct,
+            stamps / given,
+            numbers / given,
+            bool(figures[4]),
+            written / given,
+            commas,
+            against,
+            continental / given,
         )
     return out
 
@@ -113,6 +147,25 @@ def guesses(seen: Mapping[str, Look]) -> dict[str, Guess]:
                 out[canonical] = Guess(canonical, name, sure)
                 used.add(name)
     return out
+
+
+def is_named(canonical: str, column: str) -> bool:
+    """Whether a column's whole name is one that exports use for a canonical column."""
+    return _rank(plain(column), _names()["columns"].get(canonical, ()), whole=True) is not None
+
+
+def unread_time(seen: Mapping[str, Look], taken: Set[str], scan: str, sample: Sample) -> UnreadTime | None:
+    """The text column named as a time whose values are one in no form that is read unasked, with that form."""
+    for name, look in seen.items():
+        if look.type != "VARCHAR" or not look.count or name in taken or not is_named("ts", name):
+            continue
+        rows = f"(SELECT {quote(name)} AS v FROM {scan} LIMIT {LOOKED_AT})"
+        found = sample(f"SELECT DISTINCT v FROM {rows} WHERE trim(v) <> '' ORDER BY v LIMIT {MOST_TIMES}")
+        values = [str(value) for (value,) in found]
+        written = times.guessed_format(values)
+        if written is not None:
+            return UnreadTime(name, values[0], written)
+    return None
 
 
 def roles(events: Sequence[str]) -> dict[str, str]:
@@ -158,7 +211,8 @@ def _fits(canonical: str, look: Look, least: float) -> bool:
     if canonical == "event":
         return look.type == "VARCHAR" and 0 < look.distinct <= MOST_EVENTS and look.numbers < 0.5
     if kind == "money":
-        return look.count == 0 or look.numbers + look.written > 0.9
+        readable = look.numbers + look.written > 0.9 or (look.decimal_comma and look.continental > 0.9)
+        return look.count == 0 or readable
     if kind == "integer":
         return look.count == 0 or look.numbers > 0.9
     if is_id(canonical) or canonical.endswith("_id"):
@@ -166,11 +220,18 @@ def _fits(canonical: str, look: Look, least: float) -> bool:
     return True
 
 
-def _written(column: Typed, number: str) -> str:
+def _written(column: Typed, number: str) -> tuple[str, ...]:
+    """Amounts that are no plain numbers, decimal commas, amounts that speak against these, amounts with them."""
     if column.type != "VARCHAR":
-        return "0"
+        return ("0", "0", "0", "0")
     amount = f"TRY_CAST({duck_types.written_amount(column.sql)} AS DOUBLE)"
-    return f"count({amount}) FILTER (WHERE {number} IS NULL)"
+    comma = duck_types.written_amount(column.sql, ",")
+    return (
+        f"count({amount}) FILTER (WHERE {number} IS NULL)",
+        f"count({comma}) FILTER (WHERE regexp_matches({column.sql}, ',[0-9]{{2}}[^0-9]*$'))",
+        f"count(coalesce({number}, {amount})) FILTER (WHERE ({comma}) IS NULL)",
+        f"count({comma})",
+    )
 
 
 def _times(column: Typed) -> str:

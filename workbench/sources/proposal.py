@@ -5,22 +5,26 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from queries.steps import Step
 from workbench.errors import UsageError
 from workbench.sources import guessing
-from workbench.sources.canonical import is_id, kind_of
+from workbench.sources.canonical import COLUMNS, is_id, kind_of
 from workbench.sources.duck_types import Typed, literal, quote
 from workbench.sources.grouping import Sample, has_value
-from workbench.sources.guessing import Guess, Look
+from workbench.sources.guessing import Guess, Look, UnreadTime
 from workbench.sources.mapping import ORDER_EVENT, listed
-from workbench.sources.shapes import ShapeTable, recognise, shape_named
+from workbench.sources.shapes import OWN, ShapeTable, recognise, shape_named
 from workbench.sources.snapshot import DataFile, SourceFiles
+from workbench.sources.text_stream import DECLARE_ENCODING
 from workbench.workspace import FILE_NAME, SCHEMA, from_paths, prepare_cache
+from workbench.workspace_file import ENCODINGS, is_encoding
 
 if TYPE_CHECKING:
     from workbench.runner import Task
@@ -58,6 +62,8 @@ class _Table:
     files: tuple[DataFile, ...]
     tables: tuple[str, ...] = ()
     """Of a DuckDB file."""
+    encoding: str | None = None
+    """Of text that is not UTF-8 or UTF-16."""
 
 
 @dataclass(slots=True)
@@ -79,6 +85,11 @@ class _Draft:
     remarks: Sequence[str] = ()
     rest: Sequence[str] = ()
     """Columns that mean nothing canonical."""
+    pattern: str | None = None
+    """How its times seem to be written, where they cannot be read without it."""
+    decimal_comma: bool = False
+    wanting: Sequence[str] = ()
+    """What has to be said by hand."""
 
 
 _WANTED: Mapping[str, str] = {
@@ -96,61 +107,106 @@ def propose(
     task: Task | None = None,
     root: Path | None = None,
     timezone: str | None = None,
+    encoding: str | None = None,
 ) -> Proposal:
     """Lists, probes and looks at files, and drafts a workspace in ``root`` (the current folder) over them.
 
-    No ``workbench.toml`` is written. Raises NoData for paths with nothing to read, UsageError when no table
-    holds events, with what each lacks.
+    Text that is not UTF-8 is read in ``encoding``, without one in GB18030 where it is that. No
+    ``workbench.toml`` is written. Raises NoData for paths with nothing to read, UsageError when no table holds
+    events, with what each lacks, and for an encoding nobody knows.
     """
     from workbench.engine import Engine
     from workbench.sources.reading import snapshot
+    from workbench.sources.reencoding import separated
 
+    if encoding is not None and not is_encoding(encoding):
+        raise UsageError(f"unknown encoding {encoding}", ENCODINGS)
     workspace = from_paths(paths)
     cache = prepare_cache(workspace)
-    sources = [
-        snapshot(
-            source.name,
+
+    def read(name: str, patterns: Sequence[str], declared: str | None) -> SourceFiles:
+        return snapshot(
+            name,
             workspace.root,
-            source.patterns,
+            patterns,
             cache=cache,
             engine_for=lambda folders: Engine(folders, writable=[cache]),
             task=task,
-            encoding=source.encoding,
-            tables=source.tables,
+            encoding=declared,
         )
+
+    found = [
+        part
         for source in workspace.sources
+        for part in separated(read(source.name, source.patterns, None), partial(read, source.name), encoding)
     ]
+    sources = [part.files for part in found]
     folders = sorted({folder for source in sources for folder in source.folders})
     with Engine(folders, files=[file.parquet for source in sources for file in source.files]) as engine:
-        return draft(sources, root or Path.cwd(), lambda sql: engine.fetch(sql, task=task), timezone)
+        proposal = draft(
+            sources,
+            root or Path.cwd(),
+            lambda sql: engine.fetch(sql, task=task),
+            timezone,
+            encodings=[part.encoding for part in found],
+        )
+    if encoding is not None and all(part.encoding is None for part in found):
+        told = f"{encoding} is not written: every file that can be read is UTF-8, UTF-16 or no text"
+        proposal = replace(proposal, guessed=(*proposal.guessed, told))
+    return proposal
 
 
 def draft(
-    sources: Sequence[SourceFiles], root: Path, sample: Sample, timezone: str | None = None
+    sources: Sequence[SourceFiles],
+    root: Path,
+    sample: Sample,
+    timezone: str | None = None,
+    *,
+    encodings: Sequence[str | None] = (),
 ) -> Proposal:
     """The proposal over files that are listed and probed; ``sample`` runs SQL over them.
 
-    Raises UsageError when no table holds events, with what each lacks.
+    ``encodings`` are those of the sources' files, None for UTF-8 and UTF-16. Raises UsageError when no table
+    holds events, with what each lacks.
     """
-    drafts = [_drafted(table, sample) for source in sources for table in _tables(source, root)]
+    everywhere = {file.listed.path for source in sources for file in source.files}
+    drafts = [
+        _drafted(table, sample)
+        for source, encoding in zip_longest(sources, encodings)
+        for table in _tables(source, root, everywhere, encoding)
+    ]
     _settle(drafts)
+    aside = _set_aside(sources)
     active = [one for one in drafts if one.state == "active" and one.kind != "items"]
     if not active:
         raise _nothing(drafts, sources)
     naive = any(one.naive for one in active)
     return Proposal(
-        toml_text=_text(drafts, timezone or "UTC", asked=timezone is not None or not naive),
+        toml_text=_text(drafts, aside, timezone or "UTC", asked=timezone is not None or not naive),
         sure=tuple(_told(drafts, sure=True)),
         guessed=tuple(_told(drafts, sure=False)),
         missing=tuple(_missing(active, naive and timezone is None)),
-        left_out=tuple(f"{d.table.name}: {d.reason}" for d in drafts if d.state != "active"),
+        left_out=(*(f"{d.table.name}: {d.reason}" for d in drafts if d.state != "active"), *aside),
     )
+
+
+def _set_aside(sources: Sequence[SourceFiles]) -> list[str]:
+    """Files that could not be read, those of one reason together."""
+    names: dict[str, list[str]] = {}
+    for source in sources:
+        for item in source.set_aside:
+            if item.state != "ignored":
+                reason = item.reason.replace(
+                    DECLARE_ENCODING, "name its encoding: workbench init --encoding NAME"
+                )
+                names.setdefault(reason, []).append(Path(item.path).name)
+    return [f"{listed(files)}: {reason}" for reason, files in names.items()]
 
 
 def _nothing(drafts: Sequence[_Draft], sources: Sequence[SourceFiles]) -> UsageError:
     """No events anywhere: what each table lacks, and which of them came nearest."""
     why = [f"{one.table.name}: {one.reason}" for one in drafts]
-    why += [f"{Path(one.path).name}: {one.reason}" for files in sources for one in files.set_aside]
+    why += _set_aside(sources)
     told = "; ".join(why[:4])
     hint = "events need a time, an id and a name; write [source.map] by hand if the names are unusual"
     nearest = max(drafts, key=_nearness, default=None)
@@ -187,8 +243,8 @@ def write(proposal: Proposal, folder: Path, *, force: bool = False) -> Path:
 # --- tables ---------------------------------------------------------------------------------------------
 
 
-def _tables(source: SourceFiles, root: Path) -> list[_Table]:
-    """Files of a source by their columns, in the order of the first of each."""
+def _tables(source: SourceFiles, root: Path, everywhere: Set[Path], encoding: str | None) -> list[_Table]:
+    """Files of a source by their columns, in the order of the first of each; ``everywhere``: of all sources."""
     alike: dict[tuple[str | None, frozenset[str]], list[DataFile]] = {}
     for file in source.files:
         columns = frozenset(name.casefold() for name, _ in file.columns)
@@ -202,14 +258,14 @@ def _tables(source: SourceFiles, root: Path) -> list[_Table]:
         stem = files[0].listed.relative.rsplit("/", 1)[-1].split(".", 1)[0]
         own = len(alike) > 1 or (len(files) == 1 and not _NUMBERED.fullmatch(stem))
         name = stem if own else source.name
-        tables.append(_Table(name, _paths(files, source, root), tuple(files)))
+        tables.append(_Table(name, _paths(files, everywhere, root), tuple(files), encoding=encoding))
     return tables
 
 
-def _paths(files: Sequence[DataFile], source: SourceFiles, root: Path) -> tuple[str, ...]:
+def _paths(files: Sequence[DataFile], everywhere: Set[Path], root: Path) -> tuple[str, ...]:
     """The files as paths from the workspace: the folder where all of a folder's files are of one kind."""
     own = {file.listed.path for file in files}
-    others = {file.listed.path for file in source.files} - own
+    others = everywhere - own
     if len(own) > 1:
         common = Path(os.path.commonpath([path.parent for path in own]))
         if not any(path.is_relative_to(common) for path in others):
@@ -240,11 +296,16 @@ def _drafted(table: _Table, sample: Sample) -> _Draft:
     names = [name for name, _ in table.files[0].columns]
     known = recognise(names, has_value=has_value(sample, table.files[0]))
     if known is not None:
-        return _shaped(table, known)
+        return _shaped(table, known, sample)
     columns = [Typed(f"f.{quote(name)}", type_) for name, type_ in table.files[0].columns]
     (row,) = sample(guessing.looks_sql(columns, _scan(table)))
     seen = guessing.looks(columns, names, row)
     found = guessing.guesses(seen)
+    unread = None
+    if "ts" not in found:
+        unread = guessing.unread_time(seen, {one.column for one in found.values()}, _scan(table), sample)
+    if unread is not None:
+        found = {"ts": Guess("ts", unread.column, False), **found}
     draft = _judged(table, seen, found, sample)
     own = {guess.column for guess in found.values()}
     draft.rest = [name for name in names if name not in own]
@@ -253,18 +314,77 @@ def _drafted(table: _Table, sample: Sample) -> _Draft:
         for guess in found.values()
         if kind_of(guess.canonical) == "money" and seen[guess.column].written
     ]
-    if "ts" in found and draft.state != "left out":
+    amounts = [guess.column for guess in found.values() if kind_of(guess.canonical) == "money"]
+    amounts += [name for name in draft.rest if guessing.is_named("amount", name)]
+    _judge_amounts(draft, [seen[name] for name in amounts])
+    if unread is not None:
+        _want_format(draft, unread)
+    elif "ts" in found and draft.state != "left out":
         typed = dict(zip(names, columns, strict=True))
         look = guessing.time_look(found["ts"].column, typed, _scan(table), sample)
         draft.naive, draft.doubts = look.naive, look.doubts
     return draft
 
 
-def _shaped(table: _Table, known: ShapeTable) -> _Draft:
+def _judge_amounts(draft: _Draft, looks: Sequence[Look]) -> None:
+    """Whether the amounts that are text have a decimal comma: one mark holds for a source's every amount."""
+    with_comma = [look for look in looks if look.commas]
+    if not with_comma:
+        return
+    names = listed([look.name for look in with_comma])
+    draft.decimal_comma = all(look.decimal_comma for look in with_comma) and not any(
+        look.against for look in looks
+    )
+    if draft.decimal_comma:
+        draft.remarks = [
+            *(line for line in draft.remarks if not line.startswith(names)),
+            f"{names} has a decimal comma",
+        ]
+    else:
+        draft.wanting = (
+            f'{names}: some amounts have a decimal comma (1.234,50): [source.money] decimal = "," reads them',
+        )
+
+
+def _want_format(draft: _Draft, unread: UnreadTime) -> None:
+    """Tells the format of times that cannot be read without one."""
+    draft.naive, draft.pattern = True, unread.written.pattern
+    example = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unread.example)[:60]
+    doubt = f"{listed([unread.column])} needs a format under [source.time]: '{example}' looks like {draft.pattern}"
+    if unread.written.ambiguous:
+        doubt += ", or with %d and %m the other way: no value says which"
+    draft.doubts = (doubt,)
+    draft.wanting = (*draft.wanting, f"{listed([unread.column])} cannot be read until format is uncommented")
+
+
+def _shaped(table: _Table, known: ShapeTable, sample: Sample) -> _Draft:
     if known.kind == "companion":
         return _Draft(table, "left out", "companion", known.shape, reason=known.note or "not events")
     roles = shape_named(known.shape).roles
-    return _Draft(table, "active", known.kind, known.shape, roles=roles, shape_table=known)
+    draft = _Draft(table, "active", known.kind, known.shape, roles=roles, shape_table=known)
+    if known.shape == OWN:
+        _look_at_texts(draft, sample)
+    return draft
+
+
+def _look_at_texts(draft: _Draft, sample: Sample) -> None:
+    """Text of our own columns may be written in ways that have to be declared."""
+    table = draft.table
+    named = [
+        (name, type_)
+        for name, type_ in table.files[0].columns
+        if type_ == "VARCHAR" and COLUMNS.get(name) in ("money", "time")
+    ]
+    if not named:
+        return
+    names, columns = [name for name, _ in named], [Typed(f"f.{quote(name)}", type_) for name, type_ in named]
+    (row,) = sample(guessing.looks_sql(columns, _scan(table)))
+    seen = guessing.looks(columns, names, row)
+    _judge_amounts(draft, [look for name, look in seen.items() if COLUMNS[name] == "money"])
+    if "ts" in seen and not seen["ts"].times:
+        unread = guessing.unread_time({"ts": seen["ts"]}, frozenset(), _scan(table), sample)
+        if unread is not None:
+            _want_format(draft, unread)
 
 
 def _judged(table: _Table, seen: Mapping[str, Look], found: dict[str, Guess], sample: Sample) -> _Draft:
@@ -336,7 +456,7 @@ def _beside(drafts: Sequence[_Draft], active: Sequence[_Draft]) -> None:
 # --- text ---------------------------------------------------------------------------------------------------
 
 
-def _text(drafts: Sequence[_Draft], timezone: str, *, asked: bool) -> str:
+def _text(drafts: Sequence[_Draft], aside: Sequence[str], timezone: str, *, asked: bool) -> str:
     zone = "" if asked else "  # assumed: times here carry no zone"
     lines = [
         "# Proposed by `workbench init`: check what is marked as a guess, then look at `workbench events`.",
@@ -359,6 +479,8 @@ def _text(drafts: Sequence[_Draft], timezone: str, *, asked: bool) -> str:
             ]
         elif draft.kind != "companion":
             lines += ["", f"# left out: {_comment(draft.table.name)}: {_comment(draft.reason)}"]
+    if aside:
+        lines += ["", *(f"# left out: {_comment(line)}" for line in aside)]
     return "\n".join([*lines, *_role_lines(drafts)]) + "\n"
 
 
@@ -369,10 +491,12 @@ def _source_lines(draft: _Draft, name: str) -> list[str]:
     tables = [toml_string(table) for table in draft.table.tables]
     if tables:
         lines.append(f"table = {tables[0]}" if len(tables) == 1 else f"table = [{', '.join(tables)}]")
+    if draft.table.encoding is not None:
+        lines.append(f"encoding = {toml_string(draft.table.encoding)}")
     if draft.kind != "events":
         lines.append(f"kind = {toml_string(draft.kind)}")
     if draft.shape is not None:
-        return [*lines, f"shape = {toml_string(draft.shape)}"]
+        return [*lines, f"shape = {toml_string(draft.shape)}", *_written_lines(draft)]
     if draft.constant is not None:
         lines.append(f"event = {{ constant = {toml_string(draft.constant)} }}")
     lines.append("[source.map]")
@@ -383,6 +507,19 @@ def _source_lines(draft: _Draft, name: str) -> list[str]:
         lines.append(f"{key} = {toml_string(guess.column)}" + (f"  # {_comment(remark)}" if remark else ""))
     if draft.rest:
         lines.append(f"# properties, as they are: {_comment(listed(draft.rest, len(draft.rest)))}")
+    return lines + _written_lines(draft)
+
+
+def _written_lines(draft: _Draft) -> list[str]:
+    """How its texts are written."""
+    lines = []
+    if draft.pattern is not None:
+        lines += [
+            "[source.time]",
+            f"# format = {toml_string(draft.pattern)}  # a guess: uncomment it if it is right",
+        ]
+    if draft.decimal_comma:
+        lines += ["[source.money]", 'decimal = ","']
     return lines
 
 
@@ -445,6 +582,8 @@ def _told(drafts: Sequence[_Draft], *, sure: bool) -> list[str]:
             told.append(f"{draft.table.name}: {', '.join(pairs)}")
         if first_lines:
             told.append(f"{draft.table.name}, of each order's first line only: {', '.join(first_lines)}")
+        if draft.table.encoding is not None and not sure:
+            told.append(f"{draft.table.name}: read as {draft.table.encoding.upper()}")
         told += [f"{draft.table.name}: {line}" for line in (draft.remarks if sure else draft.doubts)]
     return told
 
@@ -464,5 +603,6 @@ def _missing(active: Sequence[_Draft], naive: bool) -> list[str]:
     if mapped and len(mapped) == len(active):
         there = {name for draft in mapped for name in draft.map}
         out += [f"no {name}: {effect}" for name, effect in _WANTED.items() if name not in there]
+    out += [f"{d.table.name}: {line}" for d in active for line in d.wanting]
     out += [f"{d.table.name}: not mapped, kept as properties: {listed(d.rest)}" for d in mapped if d.rest]
     return out

@@ -9,6 +9,8 @@ second of the two: what ICU does.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -34,6 +36,10 @@ _DAY = r"\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _NAIVE = rf"{_DAY}([T ]\d{{1,2}}:\d\d(:[0-5]\d([.]\d+)?)?)?\s*"
 _AWARE = rf"{_DAY}[T ]\d{{1,2}}:\d\d(:[0-5]\d([.]\d+)?)?(Z|[+-]\d\d(:?\d\d)?| UTC| GMT)\s*"
 _DIGITS = r"\s*-?\d{9,19}([.]\d+)?\s*"
+_WRITTEN = re.compile(
+    r"\s*(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{1,2})"
+    r"(?:(,? +|T)(\d{1,2}):\d\d(:\d\d)?(?:( ?)([AaPp][Mm]))?)?\s*"
+)
 _FINER = r"[.,]\d{3}\d*[1-9]"
 
 
@@ -66,6 +72,42 @@ class Refused:
 
     reason: str
     hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How times that are text seem to be written."""
+
+    pattern: str
+    """For ``strptime``."""
+    ambiguous: bool
+    """The values do not say whether the day or the month comes first."""
+
+
+def guessed_format(values: Sequence[str]) -> Written | None:
+    """The pattern of times such as ``01.10.2026 17:10:00`` and ``10/31/2026 9:05 PM``; None for most others.
+
+    Nine of ten values have to be written alike. Where no value says it, the day is taken to come first, except
+    with AM and PM.
+    """
+    found = [match for value in values if (match := _WRITTEN.fullmatch(value))]
+    if not found or len(found) < 0.9 * len(values):
+        return None
+    ((whole, number),) = Counter(map(_form, found)).most_common(1)
+    if not whole or number < 0.9 * len(values):
+        return None
+    date, rest = whole
+    if "Y" in date[:2]:
+        return Written(date + rest, ambiguous=False)
+    alike = [match for match in found if _form(match) == whole]
+    first, second = (max(int(match[place]) for match in alike) for place in (1, 3))
+    if first > 12 and second > 12:
+        return None
+    open_ = first <= 12 and second <= 12
+    month_first = second > 12 or (open_ and "%p" in rest)
+    if month_first:
+        date = f"%m{date[2]}%d{date[5:]}"
+    return Written(date + rest, ambiguous=open_)
 
 
 def unit_name(unit: TimeUnit) -> str:
@@ -243,6 +285,12 @@ def _text_plan(declared: TimeFormat, zone: str, seen: Sequence[object] | None) -
         return TimePlan("mixed", "VARCHAR", zone, fine=True)
     count, digits, naive, aware = (int(str(value)) for value in seen[:4])
     fine, parsed = bool(seen[4]), int(str(seen[5]))
+    if declared.unit is not None and count and not digits:
+        return Refused(
+            "its times are text, and [source.time] unit is for numbers"
+            + ("" if seen[6] is None else f': "{_short(seen[6])}"'),
+            "leave unit out" if parsed else f"leave unit out; {_how_written(seen[6])}",
+        )
     if declared.unit is not None or digits * 2 > count:
         unit = _unit(declared, digits, [int(str(value)) for value in seen[7:11]])
         if isinstance(unit, Refused):
@@ -251,11 +299,34 @@ def _text_plan(declared: TimeFormat, zone: str, seen: Sequence[object] | None) -
     if count and not parsed:
         return Refused(
             f'none of its times can be read: "{_short(seen[6])}"',
-            'say how they are written: [source.time] format = "%d/%m/%Y %H:%M:%S"',
+            _how_written(seen[6]),
         )
     if naive == count:
         return TimePlan("naive", "VARCHAR", zone, fine=fine)
     return TimePlan("aware" if aware == count else "mixed", "VARCHAR", zone, fine=fine)
+
+
+def _how_written(example: object) -> str:
+    """The hint about times that are text, with the example's own marks."""
+    written = guessed_format([str(example)])
+    pattern = "%d/%m/%Y %H:%M:%S" if written is None else written.pattern
+    either = ", or with %d and %m the other way" if written is not None and written.ambiguous else ""
+    return f'say how they are written: [source.time] format = "{pattern}"{either}'
+
+
+def _form(match: re.Match[str]) -> tuple[str, str] | None:
+    """The pattern of a date, with the day first where the year is not, and that of the time behind it."""
+    first, mark, _, last, between, hour, seconds, space, half = match.groups()
+    if len(first) == 4 and len(last) <= 2:
+        date = f"%Y{mark}%m{mark}%d"
+    elif len(first) <= 2 and len(last) in (2, 4):
+        date = f"%d{mark}%m{mark}{'%Y' if len(last) == 4 else '%y'}"
+    else:
+        return None
+    if hour is None:
+        return date, ""
+    clock = f"{'%H' if half is None else '%I'}:%M{':%S' if seconds else ''}"
+    return date, f"{between}{clock}" + (f"{space}%p" if half else "")
 
 
 def _unit(declared: TimeFormat, count: int, by_unit: Sequence[int]) -> TimeUnit | Refused:
