@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import overload
 from zoneinfo import ZoneInfo
 
 from queries import ranges
 from queries.cart import Cart, Change, Line
+from queries.lazy_rows import LazyRows
 from queries.question import Row
 from queries.records import Reader, Record
 from queries.visits import Bucket, Session, Sessions
@@ -242,7 +242,7 @@ class Order:
     newest_events: bool = False
 
 
-class Timeline(Sequence[Row]):
+class Timeline(LazyRows):
     """The rows shown, made as they are read."""
 
     def __init__(
@@ -269,18 +269,6 @@ class Timeline(Sequence[Row]):
             if stretch.shown:
                 rows = self._rows(self._state_at(stretch.start), stretch.start, stretch.end)
                 yield from reversed(list(rows)) if self._order.newest_events else rows
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        if index == 0:
-            for row in self:
-                return row
-        return list(self)[index]
 
     def _rows(self, fold: Fold, start: int | None, end: int | None) -> Iterator[Row]:
         for record in self._reader.records(start, end):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
 from zoneinfo import ZoneInfo
 
 from queries import ranges, records
 from queries.expression import value_term
+from queries.lazy_rows import LazyRows
 from queries.one_person import Sessioned
 from queries.profile import orders_sql
 from queries.question import EVERYTHING, Note, QuestionError, Request, Result, Row, Scope, Shown
@@ -273,7 +273,7 @@ class _Listing:
                 }
 
 
-class UserRows(Sequence[Row]):
+class UserRows(LazyRows):
     """One row a person, read when they are written: millions need no list."""
 
     def __init__(self, listing: _Listing, count: int) -> None:
@@ -284,18 +284,6 @@ class UserRows(Sequence[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         return self._listing.rows()
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        if index == 0:
-            for row in self:
-                return row
-        return list(self)[index]
 
 
 def _typed(value: str | None, kind: str, zone: ZoneInfo) -> object:

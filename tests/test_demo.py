@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.shop import WrittenShop
 from workbench.demo import SMALLEST, write_demo
 from workbench.demo.fingerprint import of_demo
 from workbench.demo.topics import TOPICS
@@ -44,30 +44,13 @@ def table(folder: Path) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def events(table: pa.Table) -> list[Event]:
-    """All events by time, each with its own ``person`` by the identity rule."""
-    rows: list[Event] = table.set_column(1, "ts", table["ts"].cast(pa.int64())).to_pylist()
-    rows.sort(key=lambda e: (e["ts"], e["event_id"]))
-    logins: dict[str, list[str]] = defaultdict(list)
-    for event in rows:
-        device, user = event["anonymous_id"], event["user_id"]
-        if device and user and user not in logins[device]:
-            logins[device].append(user)
-    in_force: dict[str, str] = {}
-    for event in rows:
-        device, user = event["anonymous_id"], event["user_id"]
-        if user and device:
-            in_force[device] = user
-        known = logins.get(device, [])
-        anonymous = in_force.get(device, known[0]) if known else device
-        event["person"] = user or anonymous
-    return rows
+def events(folder: Path) -> list[Event]:
+    return WrittenShop(folder).events
 
 
 @pytest.fixture(scope="module")
 def truths(folder: Path) -> dict[str, dict[str, Any]]:
-    written = tomllib.loads((folder / "truths.toml").read_text(encoding="utf-8"))
-    return {truth["id"]: truth for truth in written["truth"]}
+    return WrittenShop(folder).truths
 
 
 def expected(truth: dict[str, Any], key: str, **row: object) -> Any:

@@ -9,16 +9,17 @@ are those of several people now.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from queries.diff import SIDES
 from queries.diff_request import Cell
+from queries.lazy_rows import LazyRows
 from queries.question import Row
 from queries.quoting import quote_identifier, quote_literal
 from workbench.engine import Engine
@@ -203,7 +204,7 @@ class Moved:
                 }
 
 
-class MovedRows(Sequence[Row]):
+class MovedRows(LazyRows):
     """One row a person who moved, read when it is written."""
 
     def __init__(self, moved: Moved, condition: str) -> None:
@@ -216,12 +217,3 @@ class MovedRows(Sequence[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         return self._moved.people(self._condition)
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        return list(self)[index]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from queries.lazy_rows import LazyRows
 from queries.question import Row
 
 
-class PeopleRows(Sequence[Row]):
+class PeopleRows(LazyRows):
     """One row a person, ``user`` and the ``kind`` of id, in the order ``ids_of`` gives."""
 
     def __init__(
@@ -26,12 +26,3 @@ class PeopleRows(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         for name, kind in self._ids_of(self._codes):
             yield {"user": name, "kind": kind}
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        return list(self)[index]

@@ -8,10 +8,11 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from queries.lazy_rows import LazyRows
 from queries.question import Row
 from queries.quoting import quote_identifier
 from workbench.errors import QueryFailed
@@ -80,7 +81,7 @@ def _plain(column: Answered) -> str:
     return f"CAST({name} AS VARCHAR) AS {name}"
 
 
-class Spool(Sequence[Row]):
+class Spool(LazyRows):
     """Rows in a file that has no name any more: nothing of them stays behind, however the process ends."""
 
     def __init__(
@@ -108,10 +109,7 @@ class Spool(Sequence[Row]):
         return self._rows
 
     def __iter__(self) -> Iterator[Row]:
-        return self._first(self._rows)
-
-    def _first(self, count: int) -> Iterator[Row]:
-        left = count
+        left = self._rows
         for batch in pa.ipc.open_stream(pa.py_buffer(self._map)):
             if left <= 0:
                 return
@@ -125,17 +123,6 @@ class Spool(Sequence[Row]):
         """The first rows alone."""
         self._rows = min(self._rows, count)
         return self
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        if index == 0 and self._rows:
-            return next(self._first(1))
-        return list(self)[index]
 
 
 Reader = Callable[[pa.Array], list[object]]
