@@ -182,13 +182,21 @@ class _Listing:
                 *out_of_range(data, self._within, counts),
             ),
             meta=meta(data, self._within, counts),
-            layout=(*_LAYOUT, *(Shown(name, name, cells=30) for name in self._show)),
+            layout=self._layout(),
             rule=(
                 "people with an event in scope; every figure is of the events in scope, a property is the latest "
                 f"known value; times in {data.timezone}"
             ),
             sql=tuple(self._asked),
         )  # fmt: skip
+
+    def _layout(self) -> tuple[Shown, ...]:
+        """The columns a table shows: what it is sorted by right behind the ids, where a narrow table still has it."""
+        columns = (*_LAYOUT, *(Shown(name, name, cells=30) for name in self._show))
+        sort = self._request.sort if isinstance(self._request, UsersRequest) else None
+        return tuple(
+            sorted(columns, key=lambda one: 0 if one.key in ("user", "kind") else 1 if one.key == sort else 2)
+        )
 
     def _people_sql(self, is_chosen: bool) -> str:
         has = self._data.schema.columns

@@ -192,7 +192,7 @@ def test_what_is_cut_is_said_and_a_rule_chooses(workbench: Command, tmp_path: Pa
     ran = workbench("-C", str(folder), "users", "--limit", "1", "--sort", "events", "--descending")
     assert "1 of 4 rows, 3 left out" in ran.err
     assert ran.out.splitlines()[0].split() == [
-        "user", "id", "kind", "first", "seen", "last", "seen", "events", "sessions", "orders", "amount",
+        "user", "id", "kind", "events", "first", "seen", "last", "seen", "sessions", "orders", "amount",
     ]  # fmt: skip
 
 
