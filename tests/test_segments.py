@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from queries.funnel import answer, request
-from queries.question import Members, PeopleRequest, Result, Row, Scope
-from tests.driver import Command
+from queries.question import Members, PeopleRequest, QuestionError, Result, Row, Scope
 from workbench.dataset import opened
 from workbench.errors import UsageError
 from workbench.runner import Task
@@ -340,114 +336,36 @@ def test_a_file_that_is_no_list_is_one_clear_line(shop: Path, name: str) -> None
     assert len(error.message) < 1000
 
 
-def test_a_segment_by_rule_is_refused_by_name(shop: Path) -> None:
-    (shop / "segments" / "rule.toml").write_text('schema = 1\nrule = "did order"\n')
-    error = refusal("rule", shop)
-    assert "rule.toml:2:1: segments by rule are not in this version yet" in error.message
-    assert "ids or file" in (error.hint or "")
-
-
 @pytest.mark.parametrize(
-    "name", ["../outside", "../../outside", "x/../../outside", "out", "..", ".", "", "/", "segments", "*"]
+    ("rule", "people"),
+    [
+        ("did('order') > 0", {"anna", "carl"}),
+        ("did('order') = 0", {"ben", "dora", "lone"}),
+        ("did('view') >= 2", {"anna"}),
+        ("sequence('view', 'order')", {"anna", "carl"}),
+        ("did('refund') > 0", set()),
+    ],
 )
-def test_a_name_does_not_leave_the_folder_segments(shop: Path, name: str) -> None:
-    (shop / "outside.toml").write_text('schema = 1\nids = ["anna"]\n')
-    (shop.parent / "outside.toml").write_text('schema = 1\nids = ["anna"]\n')
-    (shop / "segments" / "out.toml").symlink_to(shop / "outside.toml")
-    error = refusal(name, shop)
-    assert error.hint
+@pytest.mark.parametrize("unit", ["user", "session"])
+def test_a_segment_by_rule_names_whom_the_rule_chooses(
+    shop: Path, rule: str, people: set[str], unit: str
+) -> None:
+    (shop / "segments" / "rule.toml").write_text(f"schema = 1\nrule = {json.dumps(rule)}\n")
+    found, about = members("rule", unit) if unit == "user" else (None, None)
+    if about is not None:
+        assert (found, about.listed, about.unknown) == (people, len(people), 0)
+    # Everybody is asked, whoever else the question is about.
+    result = compared("rule", unit=unit, who="did('view') > 0")
+    rows = [row for row in result.rows if row["step"] == 1]
+    by_cohort = {row["cohort"]: row["users"] for row in rows}
+    assert by_cohort[None] == 5
+    assert by_cohort["rule"] == len(people)
+    assert by_cohort["(others)"] == 5 - len(people)
 
 
-def test_a_link_inside_the_folder_segments_is_followed(shop: Path) -> None:
-    (shop / "segments" / "one.toml").write_text('schema = 1\nids = ["anna"]\n')
-    (shop / "segments" / "two.toml").symlink_to("one.toml")
-    assert listed(shop, "two").ids == ["anna"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["x" * 5000, "x" * 5000 + ".csv", "~nobody-of-this-name/x", "a\x00b", "a\x00.csv"],
-    ids=lambda n: n[:8],
-)
-def test_a_name_that_no_file_can_have_is_refused(shop: Path, name: str) -> None:
-    assert refusal(name, shop).hint
-
-
-def test_a_missing_segment_says_what_there_is(shop: Path) -> None:
-    (shop / "segments" / "loyal.toml").write_text("schema = 1\nids = []\n")
-    assert refusal("loyla", shop).hint == 'did you mean "loyal"?'
-    assert "it has loyal" in (refusal("zzz", shop).hint or "")
-    gone = refusal("gone.csv", shop)
-    assert "gone.csv" in gone.message
-    assert "No such file" in gone.message
-    assert gone.hint
-    (shop / "folder.csv").mkdir()
-    assert "Is a directory" in refusal("folder.csv", shop).message
-
-
-def test_a_pipe_is_no_list(shop: Path) -> None:
-    pipe = shop / "pipe.txt"
-    os.mkfifo(pipe)
-
-    def end_of_it() -> None:
-        with suppress(OSError):
-            pipe.open("wb").close()
-
-    writer = threading.Thread(target=end_of_it, daemon=True)
-    writer.start()
-    try:
-        # Whoever opens it waits for what may never come.
-        refusal("pipe.txt", shop)
-    finally:
-        os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-        writer.join(5)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_one_may_not_read_is_refused(shop: Path) -> None:
-    (shop / "s.csv").write_text("user\nanna\n")
-    (shop / "s.csv").chmod(0)
-    assert "Permission denied" in refusal("s.csv", shop).message
-
-
-# --- the command line ---------------------------------------------------------------------------------------
-
-ASK = ("funnel", "--step", "view", "--step", "order", "--window", "1d")
-
-
-def test_who_converted_is_a_segment_in_which_all_convert(workbench: Command, shop: Path) -> None:
-    name = "x.csv"
-    made = workbench(*ASK, "--users", "converted", "--format", "csv", "--output", name, cwd=shop)
-    assert made.code == 0, made.err
-    rows = workbench(*ASK, "--compare", name, "--json", cwd=shop).json["rows"]
-    assert [(row["cohort"], row["step"], row["users"]) for row in rows] == [
-        (None, 1, 5), (None, 2, 2), (name, 1, 2), (name, 2, 2), ("(others)", 1, 3), ("(others)", 2, 0),
-    ]  # fmt: skip
-    others = workbench(*ASK, "--compare", name, "--users", "reached:1@(others)", cwd=shop)
-    assert sorted(others.users) == ["ben", "dora", "lone"]
-    written(shop / "x.jsonl", "converted", "jsonl")
-    assert sizes(compared("x.jsonl"))["x.jsonl"] == [2, 2]
-
-
-def test_a_name_of_markup_and_escapes_is_shown_harmless(workbench: Command, shop: Path) -> None:
-    name = "[bold]\x1b[2J\x1b]0;x\x07\u202e.txt"
-    (shop / name).write_text("anna\nghost\x1b[2J\n")
-    shown = workbench(*ASK, "--compare", name, cwd=shop)
-    assert shown.code == 0, shown.err
-    assert "[bold]" in shown.out
-    for text in (shown.out, shown.err):
-        assert not {"\x1b", "\x07", "\u202e"} & set(text)
-    assert set(sizes(compared(name))) == {None, name, "(others)"}
-    missing = workbench(*ASK, "--compare", "\x1b[2Jgone", cwd=shop)
-    assert (missing.code, missing.out) == (2, "")
-    assert "\x1b" not in missing.err
-    assert "hint: " in missing.err
-
-
-def test_a_harmful_file_is_exit_2_with_a_hint(workbench: Command, shop: Path) -> None:
-    (shop / "binary.csv").write_bytes(bytes(range(256)))
-    ran = workbench(*ASK, "--compare", "binary.csv", cwd=shop)
-    assert (ran.code, ran.out) == (2, "")
-    first, second = ran.err.splitlines()
-    assert first.startswith("workbench: binary.csv")
-    assert second.startswith("hint: ")
+@pytest.mark.parametrize("rule", ["did order", "colour = 'x'", "count(*) > 1", "amount", " "])
+def test_a_rule_that_is_none_is_one_clear_line(shop: Path, rule: str) -> None:
+    (shop / "segments" / "rule.toml").write_text(f"schema = 1\nrule = {json.dumps(rule)}\n")
+    with pytest.raises((QuestionError, UsageError)) as caught:
+        opened(Scope(), Task()).members("rule")
+    assert "rule" in caught.value.message and "\n" not in caught.value.message

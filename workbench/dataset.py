@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from queries import people, ranges, units
+from queries import people, ranges, rules, units
 from queries.material import Material, SourceFile
 from queries.question import (
     Column,
@@ -34,6 +34,7 @@ from queries.question import (
     Survey,
 )
 from queries.quoting import quote_identifier
+from queries.suggest import shown
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
 from workbench.errors import Changed, Damaged, EngineDied, UsageError
@@ -318,9 +319,12 @@ class Dataset:
         return self._of_units
 
     def members(self, segment: str) -> Members:
-        """The people of a segment file, by any of their ids."""
+        """The people of a segment file: by any of their ids, or by its rule."""
         self.survey()
         listed = read_segment(self.workspace, segment).distinct()
+        if listed.rule is not None:
+            chosen = self._people_in(self._rule_sql(segment, listed.rule))
+            return Members(chosen, len(chosen), 0)
         self.remember(
             "segment_ids",
             "SELECT unnest($ids) AS id, unnest($kinds) AS kind, unnest(range($count)) AS listed",
@@ -328,12 +332,21 @@ class Dataset:
         )
         self.remember("segment_members", people.members_sql(self._relation.ids, junk_ids(self.workspace)))
         ((known,),) = self.fetch("SELECT count(DISTINCT listed) FROM segment_members")
-        parts = [
-            batch["person"].astype(np.int64)
-            for batch in self.stream("SELECT DISTINCT person FROM segment_members")
-        ]
-        codes = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+        codes = self._people_in("SELECT DISTINCT person FROM segment_members")
         return Members(codes, len(listed.ids), len(listed.ids) - int(str(known)))
+
+    def _rule_sql(self, segment: str, rule: str) -> str:
+        """The people a segment's rule chooses among everybody in the data, as SQL."""
+        ground = rules.Ground(self._schema, self.timezone, self.survey().as_of)
+        try:
+            return rules.compile_rule(rule, ground, events=self._ground().all_events)
+        except QuestionError as error:
+            raise QuestionError(f"segment {shown(segment)}: {error.message}", error.hint) from None
+
+    def _people_in(self, sql: str) -> NDArray[np.int64]:
+        """The codes of a query's people, ascending."""
+        parts = [batch["person"].astype(np.int64) for batch in self.stream(sql)]
+        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
     def named(self, name: str) -> Named:
         """Whom an id of any kind names, as ``ID`` or ``KIND:ID``; an id of one's own goes before a shared one."""

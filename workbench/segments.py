@@ -1,4 +1,4 @@
-"""Reads segment files: lists of people, as `--users` writes them or as somebody else made them."""
+"""Reads segment files: rules over people, and lists of them as `--users` or somebody else wrote them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ _HOW = "a list has one id a line, or a header with a column user or user_id, or 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Ids of a segment, with their kinds where the list says them; equally long."""
+    """Ids of a segment, with their kinds where the list says them, equally long; or its rule."""
 
     ids: list[str]
     kinds: list[str | None]
+    rule: str | None = None
+    """A rule over people in place of a list."""
 
     def distinct(self) -> Listed:
-        """Each id and kind once."""
+        """Each id and kind once; a rule as it is."""
+        if self.rule is not None:
+            return self
         pairs = dict.fromkeys(zip(self.ids, self.kinds, strict=True))
         return Listed([name for name, _ in pairs], [kind for _, kind in pairs])
 
@@ -135,9 +139,7 @@ def _read_definition(path: Path) -> Listed:
     if len(given) != 1:
         raise top.error("a segment has one of ids, file and rule", given[0] if given else "ids")
     if given == ["rule"]:
-        raise top.error(
-            "segments by rule are not in this version yet", "rule", "list the people: ids or file"
-        )
+        return Listed([], [], top.text("rule", required=True))
     if given == ["file"]:
         file = path.parent / (top.text("file", required=True) or "")
         if file.suffix.lower() == ".toml":
