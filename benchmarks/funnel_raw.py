@@ -6,9 +6,10 @@
 
 Three questions: raw ids (nobody linked), people (a device with exactly one login belongs to it), and people
 broken down by channel. ClickHouse answers each with ``windowFunnel`` over ``file(…)``, for people with the
-same rule of identity as a join. Every run of ours lists, probes and surveys the files anew: there is no store
-and nothing is kept between runs. Printed: seconds (min, median, max), the ratio of medians, and whether the
-levels agree (ClickHouse reads equal times its own way, so with ties they may differ by a few).
+rule for devices of one login as a join (ours also follows devices that several people share). Every run of
+ours lists, probes and surveys the files anew: there is no store and nothing is kept between runs. Printed:
+seconds (min, median, max), the ratio of medians, and whether the levels agree (ClickHouse reads equal times
+its own way, so with ties they may differ by a few).
 """
 
 from __future__ import annotations

@@ -351,9 +351,8 @@ def test_a_segment_by_rule_names_whom_the_rule_chooses(
     shop: Path, rule: str, people: set[str], unit: str
 ) -> None:
     (shop / "segments" / "rule.toml").write_text(f"schema = 1\nrule = {json.dumps(rule)}\n")
-    found, about = members("rule", unit) if unit == "user" else (None, None)
-    if about is not None:
-        assert (found, about.listed, about.unknown) == (people, len(people), 0)
+    found, about = members("rule")
+    assert (found, about.listed, about.unknown) == (people, len(people), 0)
     # Everybody is asked, whoever else the question is about.
     result = compared("rule", unit=unit, who="did('view') > 0")
     rows = [row for row in result.rows if row["step"] == 1]

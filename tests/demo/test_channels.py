@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -113,14 +114,19 @@ def test_untagged_visits_are_the_groups_of_two_weeks(shop: WrittenShop) -> None:
     before = sum(count for day, count in when.items() if "2026-03-27" <= day <= "2026-04-09")
     assert shop.expected("untagged-group", "events", event="session_start") == inside
     assert inside * 3 < before
+
+
+def test_direct_traffic_is_no_more_while_the_groups_visits_are_untagged(
+    shop_of: Callable[[int], WrittenShop],
+) -> None:
     direct = Counter(
         str(shanghai(rows[0]["ts"]).date())
-        for rows in shop.sessions.values()
+        for rows in shop_of(200_000).sessions.values()
         if rows[0]["channel"] == "direct"
     )
     inside = sum(count for day, count in direct.items() if "2026-04-10" <= day <= "2026-04-23")
     before = sum(count for day, count in direct.items() if "2026-03-27" <= day <= "2026-04-09")
-    assert 0.7 < inside / before < 1.45
+    assert 0.8 < inside / before < 1.25
 
 
 def test_machines_are_the_only_ones_so_fast(shop: WrittenShop) -> None:
