@@ -48,8 +48,8 @@ class Record:
     line_value: int | None
     own_cart: int | None
     order_value: int | None
-    about: str
-    properties: Mapping[str, object]
+    values: tuple[object, ...]
+    """Every other column's, as the engine gives it."""
 
 
 class Reader:
@@ -64,6 +64,7 @@ class Reader:
         self._columns = [
             column for name, column in self._schema.columns.items() if name not in ("ts", "event")
         ]
+        self._places = {column.name: place for place, column in enumerate(self._columns)}
         self.roles = roles(self._schema, data.timezone)
         self._price = _first_value(PRICES, data, "DOUBLE")
         self._size = _first_value(CART_SIZES, data, "BIGINT")
@@ -147,23 +148,31 @@ class Reader:
         order = ", ".join(f"e.{name} {nulls}" for name in ("ts", *self._schema.order))
         sql = "\n".join(part for part in (self._select, where, f"ORDER BY {order}", limit) if part)
         self._asked.append(sql)
-        names = [column.name for column in self._columns]
         for row in self._data.fetch(sql):
-            yield self._record(row[:12], dict(zip(names, row[12:], strict=True)))
+            yield self._record(row[:12], row[12:])
 
-    def _record(self, row: Sequence[object], values: Mapping[str, object]) -> Record:
+    def told(self, record: Record) -> tuple[str, Mapping[str, object]]:
+        """What the event was about, and every property it has."""
+        properties = {
+            column.name: self._value(value, column)
+            for column, value in zip(self._columns, record.values, strict=True)
+            if value is not None
+        }
+        return _about(properties, self._columns), properties
+
+    def _of(self, name: str, values: Sequence[object]) -> object:
+        place = self._places.get(name)
+        return None if place is None else values[place]
+
+    def _record(self, row: Sequence[object], values: tuple[object, ...]) -> Record:
         ts, event, source, raw_id, session_id, number, shown, role, kind, id, price, size = row
-        product = values.get("product_id") or values.get("product_name")
-        quantity, amount = values.get("quantity"), values.get("amount")
+        name = self._of("product_name", values)
+        product = self._of("product_id", values) or name
+        quantity, amount = self._of("quantity", values), self._of("amount", values)
         pieces = quantity if isinstance(quantity, int) else 1
         value = amount if isinstance(amount, int) else None
         if isinstance(price, int | float):
             value = round(price * 10**self._schema.money_decimals) * pieces
-        properties = {
-            column.name: self._value(values[column.name], column)
-            for column in self._columns
-            if values[column.name] is not None
-        }
         return Record(
             ts=int(str(ts)),
             event=str(event),
@@ -176,13 +185,12 @@ class Reader:
             id_kind=None if kind is None else self._schema.ids[int(str(kind))],
             id=None if id is None else str(id),
             product=None if product is None else str(product),
-            product_name=None if values.get("product_name") is None else str(values["product_name"]),
+            product_name=None if name is None else str(name),
             pieces=pieces,
             line_value=value,
             own_cart=int(str(size)) if isinstance(size, int) else None,
             order_value=amount if role == "order" and isinstance(amount, int) else None,
-            about=_about(properties, self._columns),
-            properties=properties,
+            values=values,
         )
 
     def _value(self, value: object, column: Column) -> object:

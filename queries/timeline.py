@@ -7,7 +7,7 @@ page of a bot comes without the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -84,8 +84,8 @@ class Fold:
         if self._known is not None:
             self._known.left = None
 
-    def row(self, record: Record) -> Row:
-        """The row of the next event."""
+    def row(self, record: Record, about: str, properties: Mapping[str, object]) -> Row:
+        """The row of the next event, of what it was about, with its properties."""
         session = self._session(record)
         since = None if self._before is None else (record.ts - self._before) / 1000
         self._before = record.ts
@@ -104,13 +104,13 @@ class Fold:
             "session": None if session is None else session.number,
             "session_id": None if session is None else session.id,
             "since_previous_seconds": since,
-            "about": record.about,
+            "about": about,
             **self._cart_keys(change, lost),
             "order_value": self._money(record.order_value),
             "id_used": record.id,
             "id_kind": record.id_kind,
             "id_changed": is_changed,
-            "properties": record.properties,
+            "properties": properties,
             "remarks": remarks,
         }
 
@@ -251,7 +251,7 @@ class Timeline(LazyRows):
         self._reader, self._fold, self._buckets = reader, fold, buckets
         self._order, self._zone = order, zone
         self._count = sum(bucket.shown for bucket in buckets)
-        self._made: list[Row] | None = None
+        self._days: list[tuple[Fold, list[Record]]] | None = None
         self._starts: dict[int, Fold] = {}
 
     def __len__(self) -> int:
@@ -261,27 +261,38 @@ class Timeline(LazyRows):
         if not self._count:
             return
         if self._reader.is_light:
-            if self._made is None:
-                self._made = self._arranged(self._rows(self._fold.copy(), None, None))
-            yield from self._made
+            if self._days is None:
+                self._days = self._by_day()
+            for state, records in reversed(self._days) if self._order.newest_days else self._days:
+                yield from self._arranged(self._rows(state.copy(), records))
             return
         for stretch in self._stretches():
             if stretch.shown:
-                rows = self._rows(self._state_at(stretch.start), stretch.start, stretch.end)
-                yield from reversed(list(rows)) if self._order.newest_events else rows
+                read = self._reader.records(stretch.start, stretch.end)
+                yield from self._arranged(self._rows(self._state_at(stretch.start), read))
 
-    def _rows(self, fold: Fold, start: int | None, end: int | None) -> Iterator[Row]:
-        for record in self._reader.records(start, end):
-            row = fold.row(record)
+    def _rows(self, fold: Fold, records: Iterable[Record]) -> Iterator[Row]:
+        for record in records:
+            row = fold.row(record, *self._reader.told(record))
             if record.shown:
                 yield row
 
-    def _arranged(self, rows: Iterator[Row]) -> list[Row]:
-        days: dict[object, list[Row]] = {}
-        for row in rows:
-            days.setdefault(row["day"], []).append(row)
-        ordered = reversed(days.values()) if self._order.newest_days else days.values()
-        return [row for day in ordered for row in (reversed(day) if self._order.newest_events else day)]
+    def _arranged(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows of a day in the order they are shown."""
+        return reversed(list(rows)) if self._order.newest_events else rows
+
+    def _by_day(self) -> list[tuple[Fold, list[Record]]]:
+        """Every event by its day, with the state in which the day began."""
+        days: list[tuple[Fold, list[Record]]] = []
+        fold, current = self._fold.copy(), None
+        for record in self._reader.records(None, None):
+            day = ranges.day_of(record.ts, self._zone)
+            if day != current:
+                days.append((fold.copy(), []))
+                current = day
+            days[-1][1].append(record)
+            fold.pass_by(record)
+        return days
 
     # --- people with many events ----------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ Parameters = Mapping[str, object] | None
 Columns = dict[str, NDArray[np.generic]]
 
 BATCH_ROWS = 1 << 18
+MOST_IDLE = 4
+"""Cursors kept for the next statement: a new one costs as much as a small question."""
 
 _OF_A_CURSOR = ("enable_progress_bar", "enable_progress_bar_print", "schema", "TimeZone", "errors_as_json")
 """What stays settable for one cursor when everything is locked: no statement of a query can set anything."""
@@ -62,6 +64,7 @@ class Engine:
         self._lock = threading.RLock()
         self._all = Task()
         self._open_cursors = 0
+        self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed: str | None = None
         try:
             self._connection = hardened(":memory:", [*folders, *writable], limits or default_limits())
@@ -80,7 +83,7 @@ class Engine:
         self, sql: str, parameters: Parameters = None, task: Task | None = None
     ) -> list[tuple[object, ...]]:
         """A small answer, whole."""
-        with self._cursor(task) as cursor:
+        with self._cursor(task, reused=True) as cursor:
             return cursor.execute(parse_query(sql), dict(parameters or {})).fetchall()
 
     def arrow(
@@ -130,7 +133,7 @@ class Engine:
                 raise QueryFailed(f"a statement of this kind is not run here: {one_line(statement.query)}")
             if statement.type is duckdb.StatementType.COPY:
                 self._check_target(statement.query, parameters)
-            with self._cursor(task) as cursor:
+            with self._cursor(task, reused=True) as cursor:
                 # The answer is drained: an error may come as late as the last row.
                 cursor.execute(statement, dict(parameters or {})).fetchall()
 
@@ -170,6 +173,8 @@ class Engine:
         # DuckDB refuses to close under a running query: whoever is last closes.
         with self._lock:
             if self._closed is not None and self._open_cursors == 0:
+                while self._idle:
+                    self._idle.pop().close()
                 self._connection.close()
 
     def _check_target(self, sql: str, parameters: Parameters) -> None:
@@ -181,37 +186,48 @@ class Engine:
         with self._lock:
             if self._closed is not None:
                 raise QueryFailed(self._closed, "run it again")
-            cursor = self._connection.cursor()
-            # Both are settings of a cursor alone. Without the first there is no progress to ask for, and
-            # without the second DuckDB draws its own bar on stdout after two seconds.
-            cursor.execute("SET enable_progress_bar = true")
-            cursor.execute("SET enable_progress_bar_print = false")
+            cursor = self._idle.pop() if self._idle else self._new_cursor()
             self._open_cursors += 1
         self._all.register(cursor)
         if task is not None:
             task.register(cursor)
         return cursor
 
-    def _release(self, cursor: duckdb.DuckDBPyConnection, task: Task | None) -> None:
-        # Out of the lists first: nobody may interrupt a cursor that is closed.
+    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._connection.cursor()
+        # Both are settings of a cursor alone. Without the first there is no progress to ask for, and
+        # without the second DuckDB draws its own bar on stdout after two seconds.
+        cursor.execute("SET enable_progress_bar = true")
+        cursor.execute("SET enable_progress_bar_print = false")
+        return cursor
+
+    def _release(self, cursor: duckdb.DuckDBPyConnection, task: Task | None, *, keep: bool = False) -> None:
+        # Out of the lists first: nobody may interrupt a cursor that is closed, or another's by now.
         if task is not None:
             task.release(cursor)
         self._all.release(cursor)
-        cursor.close()
         with self._lock:
             self._open_cursors -= 1
+            kept = keep and self._closed is None and len(self._idle) < MOST_IDLE
+            if kept:
+                self._idle.append(cursor)
+        if not kept:
+            cursor.close()
         self._let_go()
 
     @contextmanager
-    def _cursor(self, task: Task | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _cursor(self, task: Task | None, *, reused: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for one statement; ``reused`` is for one that leaves nothing behind on it."""
         with self._translated(task):
             cursor = self._open(task)
+            done = False
             try:
                 if task is not None:
                     task.check()
                 yield cursor
+                done = True
             finally:
-                self._release(cursor, task)
+                self._release(cursor, task, keep=reused and done)
         if task is not None:
             task.check()
 
@@ -314,6 +330,8 @@ def hardened(
     )
     try:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        # Each statement opens the files anew: their footers are kept, and read again where a file changed.
+        connection.execute("SET GLOBAL parquet_metadata_cache = true")
         connection.execute("SET GLOBAL temp_directory = $folder", {"folder": str(spill_folder())})
         connection.execute("SET GLOBAL max_temp_directory_size = $size", {"size": f"{limits.spill_bytes}B"})
         connection.execute("SET allowed_configs = $names", {"names": list(_OF_A_CURSOR)})
