@@ -51,6 +51,13 @@ QUESTIONS: dict[str, Question] = {
     q.name: q
     for q in (
         Question(
+            "overview",
+            "queries.overview",
+            "What is loaded, whether it can be believed, how business is, what to look at.",
+            "o",
+            request="queries.overview:from_dict",
+        ),
+        Question(
             "funnel",
             "queries.funnel",
             "Where people drop out on the way, and who they are.",

@@ -139,6 +139,14 @@ def answer(request: EventsRequest | PropertiesRequest, data: Data) -> Result:
     )
 
 
+def event_counts(data: Data) -> list[tuple[str, int]]:
+    """Event names with how many events each has, the most frequent first: what completion offers."""
+    found = data.fetch(
+        "SELECT event, count(*) FROM source_events WHERE event <> '' GROUP BY event ORDER BY count(*) DESC, event"
+    )
+    return [(str(event), int(str(count))) for event, count in found]
+
+
 def statements(request: EventsRequest | PropertiesRequest, data: Data) -> tuple[str, ...]:
     """The SQL the question asks, in order; what is asked may depend on the columns found, so it is asked."""
     return answer(request, data).sql

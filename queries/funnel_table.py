@@ -309,6 +309,20 @@ class Cell:
     """A breakdown's row, when not the total."""
 
 
+def cell_of(row: Row, measure: str) -> str:
+    """How ``--users`` names the people that a row counts: ``reached``, ``dropped`` or ``open`` at its step."""
+    value = None if row["is_total"] else OTHER if row["is_other"] else row["breakdown"]
+    rest = [str(row[key]) for key in ("period", "cohort") if row[key] is not None]
+    if value is None:
+        own = [] if row["is_total"] else [NONE]
+    else:
+        text = str(value)
+        # In quotes it is a value, whatever else has that name.
+        plain = row["is_other"] or (not rest and text[:1] not in ("", "(", '"'))
+        own = [text if plain else f'"{text}"']
+    return "@".join([f"{measure}:{row['step']}", *own, *rest])
+
+
 def parse_cell(text: str, steps: int) -> Cell:
     """Reads ``reached:K``, ``dropped:K``, ``open:K`` or ``converted``, each with an optional ``@VALUE``.
 

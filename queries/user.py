@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from queries import ranges
+from queries import activity, ranges
 from queries.expression import compile_condition
 from queries.finding import Person, by_event, by_id, person_of
 from queries.one_person import OnePerson, Sessioned, one_person
@@ -182,6 +182,8 @@ class _Opened:
                 "profile": profile.values,
                 "ids": profile.ids,
                 "sessions": self._listed(sessions),
+                "session_gap_seconds": self._visits.rule.gap / 1000,
+                "activity": activity.listed(seen.buckets, self._zone),
             },
             notes=(
                 *data.survey().notes,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from queries import ranges, records
@@ -11,12 +12,26 @@ from queries.expression import value_term
 from queries.lazy_rows import LazyRows
 from queries.one_person import Sessioned
 from queries.profile import orders_sql
-from queries.question import EVERYTHING, Note, QuestionError, Request, Result, Row, Scope, Shown
+from queries.question import (
+    EVERYTHING,
+    Note,
+    PeopleRequest,
+    QuestionError,
+    Request,
+    Result,
+    Row,
+    Scope,
+    Shown,
+)
 from queries.saved import SCOPE_KEYS, Saved
 from queries.scope import Within, meta, out_of_range
 from queries.suggest import hint, shown
 from queries.timeline import major
 from queries.visits import counted_sql, needs_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COLUMNS = ("user", "kind", "first_seen", "last_seen", "events", "sessions", "orders", "amount")
 _NONE = -(2**63)
@@ -116,6 +131,15 @@ def of_people(
 ) -> Result:
     """These people as a list, the last seen first; what another question answers that finds several."""
     return _Listing(request, data, within, asked, show=(), sort="last_ts DESC").result(codes, [])
+
+
+def of_cell(request: PeopleRequest, data: Sessioned, codes: NDArray[np.int64], rule: str) -> Result:
+    """The people behind a cell of another answer as a list; every figure is of the events in that answer's scope."""
+    within = Within.of(request.scope, data)
+    result = _Listing(request, data, within, [], show=(), sort=None).result(codes.tolist(), [])
+    return replace(
+        result, rule=f"people behind {request.cell} of: {rule}", meta={**result.meta, "cell": request.cell}
+    )
 
 
 def statements(request: UsersRequest, data: Sessioned) -> tuple[str, ...]:

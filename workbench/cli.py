@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("workbench.commands.demo", "Write a demo shop with planted truths, and say what to ask it."),
     "init": ("workbench.commands.init", "Look at files, find the mapping, write workbench.toml."),
+    "open": ("workbench.commands.open", "Open the screens: over a workspace, or straight over files."),
     **{name: (f"workbench.commands.{name}", question.summary) for name, question in QUESTIONS.items()},
     "run": ("workbench.commands.run", "Ask a saved report again; without a name, list them."),
     "diff": ("workbench.commands.diff", "What moved between two answers: data, definition, people."),
@@ -79,11 +80,11 @@ class LazyGroup(click.Group):
     help="Run as if started in DIR.",
 )
 @click.pass_context
-def cli(ctx: click.Context, folder: Path | None) -> None:
+def cli(ctx: click.Context, folder: Path | None) -> int:
     """Exact answers about a shop's events, and the people behind each number.
 
     Reads event exports (Parquet, CSV, JSON) where they lie: a workspace in this folder or its parents, or
-    any files with --data.
+    any files with --data. Alone, on a terminal, it opens the screens.
 
     \b
     First steps:
@@ -96,8 +97,16 @@ def cli(ctx: click.Context, folder: Path | None) -> None:
             os.chdir(folder)
         except OSError as error:
             raise click.UsageError(f"-C {folder}: {error.strerror}", ctx) from error
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from workbench import terminal
+
+    if terminal.present():
+        from workbench.commands import open as screens
+
+        return screens.on_terminal()
+    click.echo(ctx.get_help())
+    return 0
 
 
 def main() -> NoReturn:
@@ -105,6 +114,7 @@ def main() -> NoReturn:
     # A reader that stops reading (`| head`) ends the program as it ends any other Unix tool: exit 141.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     from workbench import diagnostics, errors, runner
+    from workbench.faults import log_fault
 
     as_json = _asks_json(sys.argv[1:])
     code = 0
@@ -124,15 +134,15 @@ def main() -> NoReturn:
         code = error.exit_code
     except OSError as error:
         if error.errno not in _CANNOT_WRITE or error.filename is not None:
-            diagnostics.error(_fault(error), as_json=as_json)
+            diagnostics.error(log_fault(error), as_json=as_json)
         # Else help or version, which click writes by itself: the flush at the end fails too, and says so.
         code = 1
     except (MemoryError, ImportError) as error:
         # A limit on the process's memory shows as either, whichever asks for more first.
-        diagnostics.error(_no_room(error) or _fault(error), as_json=as_json)
+        diagnostics.error(_no_room(error) or log_fault(error), as_json=as_json)
         code = 1
     except Exception as error:  # noqa: BLE001 - the outermost boundary: a fault of ours ends in one line too
-        diagnostics.error(_fault(error), as_json=as_json)
+        diagnostics.error(log_fault(error), as_json=as_json)
         code = 1
     runner.finish(code)
 
@@ -149,28 +159,6 @@ def _no_room(error: MemoryError | ImportError) -> WorkbenchError | None:
         f"a library cannot be loaded: {error}",
         "see whether `ulimit -v` or `ulimit -n` limits it, or install the program anew",
     )
-
-
-def _fault(error: Exception) -> WorkbenchError:
-    """A fault of the program: its traceback goes to a file, without values, which may be people's data."""
-    import traceback
-
-    from platformdirs import user_state_path
-
-    from workbench.errors import WorkbenchError
-
-    folder = user_state_path("workbench", appauthor=False)
-    file = folder / "last-fault.txt"
-    message = f"this is a fault of workbench: {type(error).__name__}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as log:
-            log.writelines(
-                [f"workbench {__version__}\n", *traceback.format_tb(error.__traceback__), message, "\n"]
-            )
-    except OSError:
-        return WorkbenchError(message, "please report it")
-    return WorkbenchError(message, f"please report it with {file}; it holds no data")
 
 
 def _asks_json(arguments: list[str]) -> bool:

@@ -26,10 +26,9 @@ def complete_event(ctx: click.Context, parameter: click.Parameter, incomplete: s
     """Event names, the most frequent first, with their counts."""
 
     def names(dataset: Dataset) -> list[CompletionItem]:
-        found = dataset.fetch(
-            "SELECT event, count(*) FROM source_events WHERE event <> '' GROUP BY event ORDER BY count(*) DESC, event"
-        )
-        return [CompletionItem(str(event), help=f"{count:,} events") for event, count in found]
+        from queries.catalogue import event_counts
+
+        return [CompletionItem(event, help=f"{count:,} events") for event, count in event_counts(dataset)]
 
     return _offered(ctx, names, incomplete)
 

@@ -1,4 +1,4 @@
-"""Reads segment files: rules over people, and lists of them as `--users` or somebody else wrote them."""
+"""Segment files: rules over people, and lists of them as `--users` or somebody else wrote them; lists are saved too."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import csv
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from queries.suggest import hint, shown
-from workbench.errors import UsageError
+from workbench.errors import QueryFailed, UsageError
+from workbench.one_line import one_line
 from workbench.toml_reader import Reader, read_toml
 from workbench.workspace import Workspace
 
 FOLDER = "segments"
 _LISTS = (".toml", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
 _MOST_BYTES = 1 << 30
+_NAME = re.compile(r"\w[\w .+-]*")
+_MOST_NAME = 200
+"""Bytes of a name: file systems take 255 with what is put behind it."""
 _ID_COLUMNS = ("user", "user_id", "id", "anonymous_id")
 """The columns of a list with a header that may name the person, the first there is."""
 _KIND_OF = {"user_id": "user_id", "anonymous_id": "anonymous_id"}
@@ -42,6 +47,50 @@ class Listed:
             return self
         pairs = dict.fromkeys(zip(self.ids, self.kinds, strict=True))
         return Listed([name for name, _ in pairs], [kind for _, kind in pairs])
+
+
+def destination(root: Path, name: str) -> Path:
+    """The file under which a list of people will be saved as a segment of a workspace's folder.
+
+    Raises UsageError for what is no name, and for one that is taken.
+    """
+    if not _NAME.fullmatch(name) or name != name.strip() or len(os.fsencode(name)) > _MOST_NAME:
+        raise UsageError(f"{shown(name)} is no name for a segment", "letters, digits, blanks and . + - _")
+    path = root / FOLDER / f"{name}.toml"
+    for one in (path, path.with_suffix(".jsonl")):
+        if os.path.lexists(one):
+            raise UsageError(f"{one.relative_to(root)} exists", "give another name")
+    return path
+
+
+def save(root: Path, name: str, rows: Iterable[Mapping[str, object]], command: str) -> int:
+    """Saves people, as rows with ``user`` and ``kind``, as a segment: a list, and the file that names it.
+
+    Returns how many. Raises as :func:`destination`, QueryFailed where the disk refuses.
+    """
+    import tomlkit
+
+    from workbench import output
+
+    path = destination(root, name)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise QueryFailed(f"cannot make {path.parent}: {error.strerror}") from error
+    count = 0
+    listing = path.with_suffix(".jsonl")
+    with output.atomic(listing, force=False) as sink:
+        for row in rows:
+            sink.write(output.json_line({"user": row["user"], "kind": row["kind"]}).encode())
+            count += 1
+    document = tomlkit.document()
+    document.add(tomlkit.comment(f"{count} people, as they were when this was saved:"))
+    document.add(tomlkit.comment(one_line(command)))
+    document.add("schema", tomlkit.item(1))
+    document.add("file", tomlkit.item(listing.name))
+    with output.atomic(path, force=False) as sink:
+        sink.write(document.as_string().encode())
+    return count
 
 
 def read_segment(workspace: Workspace, name: str) -> Listed:

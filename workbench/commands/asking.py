@@ -109,11 +109,8 @@ def ask_and_write(work: Callable[[runner.Task], tuple[Asked, Result | str]], opt
 def check_output(options: OutputOptions, protected: Sequence[Path] = ()) -> None:
     """Refuses a destination that cannot be, before the work and not after it."""
     if options.output is not None and str(options.output) != "-":
-        ending = options.output.suffix.lower()
-        if ending in _FOREIGN and options.format is None:
-            raise UsageError(
-                f"{options.output}: nothing here writes {ending}", "name it .csv, .json or .parquet"
-            )
+        if options.format is None:
+            output.format_of(options.output)
         output.check_destination(options.output, force=options.force, protected=protected)
 
 
@@ -182,24 +179,11 @@ def _save(report: Path, result: Result, options: OutputOptions) -> None:
     )
 
 
-_FOREIGN = (".xlsx", ".xls", ".ods", ".html", ".xml", ".yaml", ".feather", ".arrow", ".db", ".duckdb")
-"""Endings of files that a table's text would not be."""
-_ENDINGS: dict[str, output.Format] = {
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".md": "md",
-    ".parquet": "parquet",
-}
-
-
 def _format(result: Result, options: OutputOptions) -> output.Format:
     """As asked; else as the file's name ends; else a table, and JSON lines for the people of a cell."""
     if options.format is not None:
         return options.format
-    named = None if options.output is None else _ENDINGS.get(options.output.suffix.lower())
+    named = None if options.output is None else output.format_of(options.output)
     from queries.question import PeopleRequest
 
     return named or ("jsonl" if isinstance(result.request, PeopleRequest) else "table")

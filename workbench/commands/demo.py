@@ -34,12 +34,14 @@ from workbench.options import seconds
 @click.option(
     "--dirty", is_flag=True, help="With flaws for check to find: clocks, duplicates, a lost day, junk ids …"
 )
-@click.option("--no-open", is_flag=True, help="Only write it.")
+@click.option("--no-open", is_flag=True, help="Only write it; do not open it.")
 @click.option("--timeout", metavar="SPAN", help="Give up after this long, like 5m; exit 4.")
 def command(
     folder: Path, events: int, seed: int, dirty: bool, no_open: bool, timeout: str | None, **values: Any
-) -> None:
+) -> int:
     """Write a demo shop to DIR: three months of events of a made-up shop, with truths to be found.
+
+    On a terminal it is opened then; what to ask it is printed either way.
 
     The same rows on every machine. What is planted, and the command that finds it, stands in truths.toml.
 
@@ -60,6 +62,13 @@ def command(
     )
     diagnostics.end_progress()
     output.write_text(_told(folder, summary, dirty))
+    from workbench import terminal
+
+    if no_open or terminal.unfit() is not None:
+        return 0
+    from workbench.commands import open as screens
+
+    return screens.on_terminal(str(folder))
 
 
 def _told(folder: Path, summary: Any, dirty: bool) -> str:

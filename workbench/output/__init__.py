@@ -40,6 +40,7 @@ __all__ = [
     "atomic",
     "check_destination",
     "command_line",
+    "format_of",
     "json_line",
     "plain",
     "write",
@@ -50,6 +51,17 @@ Format = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _CHUNK = 1 << 16
+_FOREIGN = (".xlsx", ".xls", ".ods", ".html", ".xml", ".yaml", ".feather", ".arrow", ".db", ".duckdb")
+"""Endings of files that a table's text would not be."""
+_ENDINGS: dict[str, Format] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".md": "md",
+    ".parquet": "parquet",
+}
 
 
 def write(
@@ -86,6 +98,17 @@ def write(
     if note is not None:
         for each in (*(cut if format == "json" else notes), *_formula_note(formulas)):
             note(each)
+
+
+def format_of(path: Path) -> Format | None:
+    """The format that a file's name asks for, None where it asks for none.
+
+    Raises UsageError for a name that promises what nothing here writes.
+    """
+    ending = path.suffix.lower()
+    if ending in _FOREIGN:
+        raise UsageError(f"{path}: nothing here writes {ending}", "name it .csv, .json or .parquet")
+    return _ENDINGS.get(ending)
 
 
 def write_text(

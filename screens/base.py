@@ -1,0 +1,667 @@
+"""The frame of every screen: keys, form, asking, the old answer while a new one runs, doors, and what is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Static
+from workbench.widgets.grid import Grid
+
+from queries import QUESTIONS
+from queries.question import QuestionError, Request
+from screens.frame import asking, finding, taking
+from screens.frame.form import Field, Form
+from workbench.errors import Cancelled, WorkbenchError
+from workbench.keys import Action, Keymap, load_remapped
+from workbench.session import Answer, Job, Outcome
+from workbench.text import clean, clip, width
+from workbench.widgets.footer import Footer
+from workbench.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from workbench.app import WorkbenchApp
+    from workbench.tables import Table
+
+LEAST = (60, 15)
+"""Cells and rows under which a screen only says how large it must be."""
+NARROW, SHORT = 100, 20
+_PIN = "pin_"
+TOLD_SECONDS = 0.25
+"""How often the status line tells how far a question is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The people behind a figure."""
+
+    cell: str
+    """As ``--users`` names it."""
+    title: str
+
+
+class Frame(Screen[None], inherit_bindings=False):
+    """What all screens share; a screen adds its form, its widgets and its own actions."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    AUTO_FOCUS = ""
+    question: ClassVar[str] = ""
+    """Its name in :data:`queries.QUESTIONS`."""
+    local_actions: ClassVar[tuple[Action, ...]] = ()
+    hinted: ClassVar[tuple[str, ...]] = ("enter", "edit", "range", "copy_command", "palette", "help")
+    """The actions the footer names, the most useful first."""
+
+    def __init__(self, request: Request | None = None, **context: object) -> None:
+        super().__init__()
+        self.request: Request | None = request
+        self.context = context
+        self.answer: Answer | None = None
+        self.keymap = Keymap(self.local_actions, load_remapped())
+        self.past: list[Request] = []
+        self.future: list[Request] = []
+        self.pane = 0
+        """Which pane the keys move in: 0 the form, from 1 on the grids in their order."""
+        self.zoomed = False
+        self._job: Job[Answer] | None = None
+        self._other: Job[Any] | None = None
+        self._said: tuple[str, str] = ("", "info")
+        self._opened = False
+
+    # --- what a screen says of itself --------------------------------------------------------------------------
+
+    def first_request(self) -> Request | None:
+        """What it asks when opened with nothing; None: it shows how to begin."""
+        return None
+
+    def form(self) -> Sequence[Field]:
+        """The question as fields, one a line."""
+        return ()
+
+    def short_form(self) -> Sequence[str]:
+        """The question in a line or two, while the form is not in hand."""
+        return [f"{field.label} {field.text}" for field in self.form()]
+
+    def body(self) -> ComposeResult:
+        """Its widgets: one grid at least."""
+        yield Grid(id="grid")
+
+    def show(self, answer: Answer) -> None:
+        """Puts an answer into its widgets."""
+        self.grid.show(answer.table, page=answer.result.page)
+
+    def door(self) -> Door | None:
+        """The people behind the figure under the cursor, None where there are none."""
+        return None
+
+    def open_row(self) -> None:
+        """What enter does where no people are behind the figure: the details of the row."""
+        self.do_details()
+
+    def why_not(self, name: str) -> str | None:
+        """Why an action cannot be done now; None where it can."""
+        if name in ("export", "save_report", "sql", "copy_command", "run") and self.request is None:
+            return "nothing is asked yet"
+        if name in ("copy_cell", "details", "sort", "filter", "find", "find_next", "find_previous", "mark"):
+            return None if len(self.table or ()) else "there is no row"
+        if name == "save_people" and self.people_answer() is None:
+            return "there are no people here: enter opens those behind a figure"
+        if name == "undo" and not self.past:
+            return "nothing to undo"
+        if name == "redo" and not self.future:
+            return "nothing to redo"
+        if not name.startswith(_PIN) and not hasattr(self, f"do_{name}"):
+            return "not on this screen"
+        return None
+
+    def hints(self) -> Sequence[str]:
+        """The actions the footer names."""
+        return [name for name in self.hinted if self.why_not(name) is None]
+
+    def rule_text(self) -> str:
+        """What is computed here, as help tells it."""
+        told = QUESTIONS[self.question].summary if self.question in QUESTIONS else ""
+        return f"{told}\n\n{self.answer.result.rule}" if self.answer is not None else told
+
+    def command(self) -> str:
+        """The command line that gives what the screen shows."""
+        from workbench.output.documents import command_line
+
+        return "" if self.request is None else command_line(self.request)
+
+    def title_text(self) -> str:
+        """The screen's name in the title line."""
+        return self.question
+
+    def people_answer(self) -> Answer | None:
+        """The answer whose rows are people, where there is one: what is saved as a segment."""
+        return None
+
+    # --- layout -----------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """The frame around the screen's body."""
+        yield Static(id="title", markup=False)
+        yield Form(id="form")
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Prompt(id="prompt")
+        yield Static(id="status", markup=False)
+        yield Footer(id="footer")
+        yield Static(f"the terminal is too small: {LEAST[0]}x{LEAST[1]} at least", id="small", markup=False)
+
+    @property
+    def workbench(self) -> WorkbenchApp:
+        """The program."""
+        return cast("WorkbenchApp", self.app)
+
+    @property
+    def prompt(self) -> Prompt:
+        """The one input line."""
+        return self.query_one("#prompt", Prompt)
+
+    def grids(self) -> list[Grid]:
+        """The grids that can be walked into, in their order."""
+        return [grid for grid in self.query(Grid).results(Grid) if grid.display]
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the pane in hand; the first one while the form is."""
+        grids = self.grids()
+        return grids[min(max(self.pane - 1, 0), len(grids) - 1)]
+
+    @property
+    def table(self) -> Table | None:
+        """The rows of the grid in hand."""
+        return self.grid.table
+
+    def on_mount(self) -> None:
+        """Asks what it was opened with."""
+        self._ticker = self.set_interval(TOLD_SECONDS, self._tick, pause=True)
+        self.pane = 1
+        self._fit()
+        if self.request is None:
+            self.request = self.first_request()
+        if self.request is not None:
+            self.request = self.workbench.scoped(self.request)
+        self._opened = True
+        self.refresh_form()
+        if self.request is None:
+            self.begin()
+        else:
+            self.ask(self.request, remember=False)
+
+    def begin(self) -> None:
+        """Shows how to begin, where there is nothing to ask yet."""
+        self.say("e edits the question")
+
+    def leave(self) -> None:
+        """Stops what it asked: nobody will look at it."""
+        for job in (self._job, self._other):
+            if job is not None:
+                self.workbench.session.cancel(job, quietly=True)
+        self._job = self._other = None
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Narrow, short and too small are classes of the screen."""
+        self._fit()
+        if self._opened:
+            self.call_after_refresh(self._redraw)
+
+    def on_screen_resume(self) -> None:
+        """Back in front: lines that depend on the size are drawn anew."""
+        if self._opened:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        self.refresh_form()
+        if self.answer is not None:
+            self.resized(self.answer)
+
+    def resized(self, answer: Answer) -> None:
+        """Lays the answer out for another size; most screens need nothing."""
+
+    def _fit(self) -> None:
+        cells, rows = self.app.size
+        self.set_class(cells < NARROW, "narrow")
+        self.set_class(cells >= NARROW, "wide")
+        self.set_class(rows < SHORT, "short")
+        self.set_class(cells < LEAST[0] or rows < LEAST[1], "too-small")
+
+    def refresh_form(self) -> None:
+        """Draws title, form, status and footer anew."""
+        self._draw_title()
+        form = self.query_one("#form", Form)
+        form.put(self.form(), self.short_form(), active=self.pane == 0)
+        self._draw_status()
+        self.query_one("#footer", Footer).show(self)
+
+    def _draw_title(self) -> None:
+        scope = None if self.request is None else self.request.scope
+        where = self.workbench.workspace
+        name = (
+            ", ".join(scope.data) if scope is not None and scope.data else where.parent.name if where else ""
+        )
+        parts = [self.title_text(), name, asking.range_text(scope), asking.people_text(scope)]
+        text = f" {self.workbench.glyphs.dot} ".join(clean(part) for part in parts if part)
+        cells = self.app.size.width
+        self.query_one("#title", Static).update(Text(clip(f" {text}", cells), no_wrap=True, end=""))
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """The one place where a key becomes an action."""
+        event.prevent_default()
+        event.stop()
+        character = event.character if event.is_printable else None
+        # The prompt has the focus already, but the key may have been on its way before.
+        if self.prompt.active and self.prompt.take(event.key, character):
+            return
+        action = self.keymap.action(event.key, character)
+        if action is not None:
+            self.perform(action.name)
+
+    def perform(self, name: str) -> None:
+        """Does an action, or says why it cannot be done."""
+        why = self.why_not(name)
+        if why is not None:
+            self.say(f"{self.keymap.key_of(name)}: {why}")
+            return
+        self._said = ("", "info")
+        if name.startswith(_PIN):
+            asking.open_pinned(self, int(name.removeprefix(_PIN)))
+        else:
+            getattr(self, f"do_{name}")()
+        self._draw_status()
+
+    def do_down(self) -> None:
+        """Moves down."""
+        self._move(1, 0)
+
+    def do_up(self) -> None:
+        """Moves up."""
+        self._move(-1, 0)
+
+    def do_left(self) -> None:
+        """Moves left."""
+        self._move(0, -1)
+
+    def do_right(self) -> None:
+        """Moves right."""
+        self._move(0, 1)
+
+    def _move(self, rows: int, columns: int) -> None:
+        if self.pane == 0:
+            self.query_one("#form", Form).move(rows)
+        else:
+            self.grid.move(rows, columns)
+
+    def do_top(self) -> None:
+        """Goes to the first row."""
+        self.grid.top()
+
+    def do_bottom(self) -> None:
+        """Goes to the last row."""
+        self.grid.bottom()
+
+    def do_page_down(self) -> None:
+        """Goes a page down."""
+        self.grid.page(1)
+
+    def do_page_up(self) -> None:
+        """Goes a page up."""
+        self.grid.page(-1)
+
+    def do_half_down(self) -> None:
+        """Goes half a page down."""
+        self.grid.half(1)
+
+    def do_half_up(self) -> None:
+        """Goes half a page up."""
+        self.grid.half(-1)
+
+    def do_line_start(self) -> None:
+        """Goes to the first column."""
+        self.grid.line_start()
+
+    def do_line_end(self) -> None:
+        """Goes to the last column."""
+        self.grid.line_end()
+
+    def do_next_pane(self) -> None:
+        """Goes to the next pane."""
+        self._to_pane((self.pane + 1) % (len(self.grids()) + 1))
+
+    def do_previous_pane(self) -> None:
+        """Goes to the pane before."""
+        self._to_pane((self.pane - 1) % (len(self.grids()) + 1))
+
+    def _to_pane(self, pane: int) -> None:
+        self.pane = pane if pane or self.form() else 1
+        for number, grid in enumerate(self.grids(), 1):
+            grid.in_hand = number == self.pane
+        self.refresh_form()
+
+    def do_enter(self) -> None:
+        """Opens what is behind the figure, or edits the field."""
+        if self.pane == 0:
+            self.do_edit()
+            return
+        door = self.door()
+        if door is not None and self.answer is not None:
+            self.workbench.open_screen("people", None, of=self.answer, cell=door.cell, title=door.title)
+        else:
+            self.open_row()
+
+    def do_escape(self) -> None:
+        """Takes one layer away: the running question, the find, the filter, the marks."""
+        if self._job is not None:
+            self.do_cancel()
+        elif self.pane == 0:
+            self._to_pane(1)
+        elif not finding.peel(self):
+            self.say("")
+
+    def do_cancel(self) -> None:
+        """Cancels what runs."""
+        running = [job for job in (self._job, self._other) if job is not None]
+        if not running:
+            self.say("nothing runs; q goes back, Q quits")
+        for job in running:
+            self.say("cancelling")
+            self.workbench.session.cancel(job)
+
+    def do_back(self) -> None:
+        """Goes back to the screen before; at the first one it asks whether to quit."""
+        if not self.workbench.back():
+            self.do_quit()
+
+    def do_quit(self) -> None:
+        """Quits, having asked."""
+        from workbench.widgets.popup import Confirm
+
+        self.app.push_screen(Confirm("Quit workbench?"), lambda yes: self.app.exit() if yes else None)
+
+    def do_suspend(self) -> None:
+        """Gives the terminal back to the shell until ``fg``."""
+        self.app.action_suspend_process()
+
+    def do_overview(self) -> None:
+        """Opens the overview."""
+        self.workbench.open_screen("overview")
+
+    def do_go(self) -> None:
+        """Opens the list of screens by letter."""
+        asking.go(self)
+
+    def do_palette(self) -> None:
+        """Opens the list of every action."""
+        from workbench.widgets.palette import palette
+
+        self.app.push_screen(palette(self), lambda name: self.perform(name) if name else None)
+
+    def do_help(self) -> None:
+        """Says what is computed here and what the keys do."""
+        from workbench.widgets.help import help_text
+        from workbench.widgets.popup import Panel
+
+        self.app.push_screen(Panel(f"help: {self.title_text()}", help_text(self)))
+
+    def do_zoom(self) -> None:
+        """Gives the whole screen to the answer, or the form its place back."""
+        self.zoomed = not self.zoomed
+        self.set_class(self.zoomed, "zoomed")
+
+    # --- the form ---------------------------------------------------------------------------------------------
+
+    def do_edit(self) -> None:
+        """Edits the field in hand."""
+        if self.pane != 0:
+            self._to_pane(0)
+            return
+        field = self.query_one("#form", Form).current()
+        if field is None or field.edit is None:
+            self.say("nothing to edit here")
+        else:
+            field.edit()
+
+    def do_undo(self) -> None:
+        """Asks the question before."""
+        if self.past and self.request is not None:
+            self.future.append(self.request)
+            self.ask(self.past.pop(), remember=False)
+
+    def do_redo(self) -> None:
+        """Asks the question that was undone."""
+        if self.future and self.request is not None:
+            self.past.append(self.request)
+            self.ask(self.future.pop(), remember=False)
+
+    def change(self, make: Callable[[], Request]) -> str | None:
+        """Asks another question; the line to show where it is none, and nothing changes."""
+        try:
+            made = make()
+        except QuestionError as error:
+            return error.message if error.hint is None else f"{error.message}; {error.hint}"
+        if made != self.request:
+            self.ask(made)
+        return None
+
+    def do_range(self) -> None:
+        """Asks for another range of time."""
+        asking.range_of(self)
+
+    def do_breakdown(self) -> None:
+        """Asks what to break down by."""
+        asking.breakdown(self)
+
+    def do_filter(self) -> None:
+        """Shows only rows that hold a text."""
+        finding.filter_rows(self)
+
+    def do_find(self) -> None:
+        """Goes to the next row that holds a text."""
+        finding.find(self)
+
+    def do_find_next(self) -> None:
+        """Goes to the next find."""
+        finding.again(self, 1)
+
+    def do_find_previous(self) -> None:
+        """Goes to the find before."""
+        finding.again(self, -1)
+
+    def do_sort(self) -> None:
+        """Sorts by the column under the cursor: descending, ascending, not."""
+        finding.sort(self)
+
+    def do_mark(self) -> None:
+        """Marks the row and goes down."""
+        self.grid.toggle_mark()
+        self.grid.move(1, 0)
+
+    def do_details(self) -> None:
+        """Shows everything a row holds."""
+        finding.details(self)
+
+    # --- taking away ------------------------------------------------------------------------------------------
+
+    def do_copy_cell(self) -> None:
+        """Copies the cell under the cursor."""
+        self.workbench.copy_text(self.grid.cell_text())
+
+    def do_copy_command(self) -> None:
+        """Copies the command line that gives the same rows."""
+        self.workbench.copy_text(self.command())
+
+    def do_sql(self) -> None:
+        """Shows the SQL."""
+        taking.sql(self)
+
+    def do_export(self) -> None:
+        """Writes the answer to a file."""
+        taking.export(self)
+
+    def do_save_report(self) -> None:
+        """Saves the question as a report of the workspace."""
+        taking.save_report(self)
+
+    def do_save_people(self) -> None:
+        """Saves the people as a segment of the workspace."""
+        taking.save_people(self)
+
+    def do_open_report(self) -> None:
+        """Opens a saved report."""
+        taking.open_report(self)
+
+    def do_history(self) -> None:
+        """Opens what was asked before."""
+        taking.history(self)
+
+    # --- asking -----------------------------------------------------------------------------------------------
+
+    def do_run(self) -> None:
+        """Asks again."""
+        if self.request is not None:
+            self.ask(self.request, remember=False)
+
+    def do_reload(self) -> None:
+        """Lists the files anew and asks again."""
+        if self.request is not None:
+            self.ask(self.request, remember=False, anew=True)
+
+    def ask(self, request: Request, *, remember: bool = True, anew: bool = False) -> None:
+        """Asks a question; the answer there is stays, dimmed, until the new one is here."""
+        if remember and self.request is not None and request != self.request:
+            self.past.append(self.request)
+            self.future.clear()
+        self.request = request
+        self._job = self.workbench.session.submit(
+            (self, "answer"), lambda task: self.work(request, task, anew), self._answered
+        )
+        self._busy(True)
+        self.refresh_form()
+
+    def work(self, request: Request, task: Any, anew: bool) -> Answer:
+        """Asks, on the worker; a screen whose answer is made otherwise says how."""
+        return self.workbench.session.answer(request, task, anew=anew)
+
+    def _answered(self, outcome: Outcome[Answer]) -> None:
+        self._job = None
+        self._busy(False)
+        if not self.is_attached:
+            return
+        if outcome.value is not None:
+            self.answer = outcome.value
+            self.show(outcome.value)
+            self._remember(outcome.value)
+        elif outcome.error is not None:
+            self.failed(outcome.error)
+        self.refresh_form()
+        self.fetch_names()
+
+    def _remember(self, answer: Answer) -> None:
+        from workbench.history import remember
+
+        if self.question in QUESTIONS and QUESTIONS[self.question].request:
+            remember(self.workbench.workspace, answer.request)
+
+    def failed(self, error: BaseException) -> None:
+        """Says what went wrong; the old answer stays."""
+        if isinstance(error, Cancelled):
+            self.say("cancelled; the answer before stays" if self.answer is not None else "cancelled")
+        elif isinstance(error, WorkbenchError | QuestionError):
+            self.say(error.message if error.hint is None else f"{error.message}; {error.hint}", "error")
+        else:
+            from workbench.faults import log_fault
+
+            fault = log_fault(error)
+            self.say(f"{fault.message}; {fault.hint}", "error")
+
+    def fetch_names(self) -> None:
+        """Reads the names that completion offers, once the first answer is here."""
+        if self.request is None or self.workbench.session.known_catalogue(self.request.scope) is not None:
+            return
+        scope = self.request.scope
+        self.workbench.session.submit(
+            "names", lambda task: self.workbench.session.catalogue(scope, task), lambda outcome: None
+        )
+
+    def aside(self, work: Callable[[Any], Any], done: Callable[[Any], None], what: str) -> None:
+        """Does some other work on the worker: its value goes to ``done``, its error to the status line."""
+
+        def ended(outcome: Outcome[Any]) -> None:
+            self._other = None
+            self._busy(self._job is not None)
+            if outcome.error is not None:
+                self.failed(outcome.error)
+            elif self.is_attached:
+                done(outcome.value)
+            self._draw_status()
+
+        self.say(what)
+        self._other = self.workbench.session.submit((self, what), work, ended)
+        self._busy(True)
+
+    def _busy(self, runs: bool) -> None:
+        for grid in self.query(Grid).results(Grid):
+            grid.stale = self._job is not None
+        if runs:
+            self._ticker.resume()
+        else:
+            self._ticker.pause()
+
+    # --- status -----------------------------------------------------------------------------------------------
+
+    def say(self, text: str, level: str = "info") -> None:
+        """One line in the status, until the next action."""
+        self._said = (text, level)
+        if self.is_attached and self._opened:
+            self._draw_status()
+
+    def _tick(self) -> None:
+        self._draw_status()
+
+    def _draw_status(self) -> None:
+        text, level = self._said
+        job = self._job or self._other
+        parts: list[str] = []
+        if job is not None:
+            task = job.task
+            fraction = task.progress if task.progress is not None else task.engine_progress
+            share = "" if fraction is None else f" {fraction:.0%}"
+            parts = [f"running{share}", f"{task.elapsed:.1f} s", task.what, "esc cancels"]
+        elif text:
+            parts = [f"{self.workbench.glyphs.bad} {text}" if level == "error" else text]
+        elif self.answer is not None:
+            parts = self.told(self.answer)
+        dot = self.workbench.glyphs.dot
+        cells = self.app.size.width
+        line = f" {dot} ".join(clean(part) for part in parts if part)
+        style = "bold" if level == "error" and job is None else ""
+        right = finding.place_text(self)
+        room = cells - width(right) - 2
+        self.query_one("#status", Static).update(
+            Text.assemble(
+                (f" {clip(line, room - 1):<{max(room - 1, 0)}}", style), right, no_wrap=True, end=""
+            )
+        )
+
+    def told(self, answer: Answer) -> list[str]:
+        """What the status line says of an answer at rest."""
+        result = answer.result
+        as_of = result.meta.get("as_of")
+        warnings = [note for note in result.notes if note.level == "warning"]
+        bad = self.workbench.glyphs.bad
+        return [
+            f"{answer.table.total:,} row{'' if answer.table.total == 1 else 's'}",
+            f"{answer.seconds:.2f} s",
+            f"as of {str(as_of)[:16].replace('T', ' ')}" if as_of else "",
+            f"{bad} {warnings[0].text}" if warnings else f"{len(result.notes)} notes" if result.notes else "",
+        ]

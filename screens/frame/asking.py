@@ -1,0 +1,227 @@
+"""Pickers that change a question's scope, and the ways to another screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from queries.question import Scope
+from queries.saved import rescoped
+
+if TYPE_CHECKING:
+    from screens.base import Frame
+    from workbench.widgets.prompt import Completion
+
+_RANGES = (
+    ("all", "everything", {}),
+    ("1d", "the last day", {"last": "1d"}),
+    ("7d", "the last 7 days", {"last": "7d"}),
+    ("14d", "the last 14 days", {"last": "14d"}),
+    ("30d", "the last 30 days", {"last": "30d"}),
+    ("24h", "the last 24 hours", {"last": "24h"}),
+    ("1h", "the last hour", {"last": "1h"}),
+)
+"""Name, what it says, and what it sets."""
+
+
+def range_text(scope: Scope | None) -> str:
+    """The range as the title line tells it."""
+    if scope is None:
+        return ""
+    if scope.last is not None:
+        return f"last {scope.last}"
+    if scope.since is None and scope.until is None:
+        return "all time"
+    return f"{scope.since or '…'} to {scope.until or '…'}"
+
+
+def people_text(scope: Scope | None) -> str:
+    """Whom a question is asked of, as the title line tells it."""
+    if scope is None:
+        return ""
+    parts = [f"who {scope.who}"] if scope.who is not None else []
+    parts += [f"where {scope.where}"] if scope.where is not None else []
+    parts += [f"unit {scope.unit}"] if scope.unit != "user" else []
+    return ", ".join(parts) or "everybody"
+
+
+def rescope(frame: Frame, **changed: Any) -> str | None:
+    """Asks the question over another scope; the line to show where it cannot be."""
+    request = frame.request
+    if request is None:
+        return "nothing is asked yet"
+    return frame.change(lambda: rescoped(request, replace(request.scope, **changed)))
+
+
+def range_of(frame: Frame) -> None:
+    """Lets a range be chosen or written."""
+    from workbench.widgets.popup import Choice, Choose
+
+    if frame.request is None:
+        frame.say("nothing is asked yet")
+        return
+    now = range_text(frame.request.scope)
+    choices = [Choice(name, said) for name, said, _ in _RANGES]
+    choices.append(Choice("own", "from … to …", "dates or times, as 2026-03-01 2026-03-31"))
+    choices.append(Choice("last", "the last …", "a span of your own, as 3w or 90m"))
+
+    def chosen(name: str | None) -> None:
+        if name is None:
+            return
+        if name == "own":
+            _own_range(frame)
+        elif name == "last":
+            frame.prompt.ask(
+                "the last", "", done=lambda _: None, hint="7d, 2w: days of the calendar; 6h, 90m: rolling",
+                check=lambda text: rescope(frame, since=None, until=None, last=text.strip()),
+            )  # fmt: skip
+        else:
+            values = next(values for known, _, values in _RANGES if known == name)
+            told = rescope(frame, **{"since": None, "until": None, "last": None, **values})
+            if told is not None:
+                frame.say(told, "error")
+
+    frame.app.push_screen(Choose(f"range (now {now})", choices), chosen)
+
+
+def _own_range(frame: Frame) -> None:
+    scope = frame.request.scope if frame.request is not None else Scope()
+
+    def check(text: str) -> str | None:
+        words = text.replace(" to ", " ").split()
+        if len(words) > 2:
+            return "two at most: from and to"
+        since, until = ([*words, "", ""])[:2]
+        return rescope(
+            frame,
+            last=None,
+            since=None if since in ("", "…") else since,
+            until=None if until in ("", "…") else until,
+        )
+
+    value = f"{scope.since or ''} {scope.until or ''}".strip()
+    frame.prompt.ask(
+        "from, to", value, check=check, done=lambda _: None, hint="2026-03-01 2026-03-31, or one alone"
+    )
+
+
+def breakdown(frame: Frame) -> None:
+    """Lets the property be chosen that breaks the answer down."""
+    if frame.request is None:
+        frame.say("nothing is asked yet")
+        return
+    frame.prompt.ask(
+        "break down by", frame.request.scope.by or "", complete=properties(frame), done=lambda _: None,
+        check=lambda text: rescope(frame, by=text.strip() or None), hint="a property; empty: no breakdown",
+    )  # fmt: skip
+
+
+def where_of(frame: Frame) -> None:
+    """Lets the filter of events be written."""
+    if frame.request is not None:
+        frame.prompt.ask(
+            "where", frame.request.scope.where or "", complete=last_word(properties(frame)), done=lambda _: None,
+            check=lambda text: rescope(frame, where=text.strip() or None),
+            hint="events for which this is true, as platform = 'app'; empty: all",
+        )  # fmt: skip
+
+
+def who_of(frame: Frame) -> None:
+    """Lets the rule over people be written."""
+    if frame.request is not None:
+        frame.prompt.ask(
+            "who", frame.request.scope.who or "", complete=last_word(properties(frame)), done=lambda _: None,
+            check=lambda text: rescope(frame, who=text.strip() or None),
+            hint="people for whom this is true, as did('order_paid') = 0; empty: everybody",
+        )  # fmt: skip
+
+
+def unit_of(frame: Frame) -> None:
+    """Lets the unit be chosen that is counted."""
+    if frame.request is not None:
+        units = ("user", "raw", "session", "order")
+        frame.prompt.ask(
+            "unit", frame.request.scope.unit, complete=among([(unit, "") for unit in units]), done=lambda _: None,
+            check=lambda text: rescope(frame, unit=text.strip() or "user"),
+            hint="user, raw, session, order or a property",
+        )  # fmt: skip
+
+
+# --- completion -----------------------------------------------------------------------------------------------
+
+
+def among(known: Sequence[tuple[str, str]]) -> Callable[[str], list[Completion]]:
+    """Completes one of some names: those that begin so first, then those that hold it."""
+
+    def complete(text: str) -> list[Completion]:
+        from workbench.widgets.prompt import Completion
+
+        wanted = text.strip().casefold()
+        begin = [one for one in known if one[0].casefold().startswith(wanted)]
+        hold = [one for one in known if wanted in one[0].casefold() and one not in begin]
+        return [Completion(name, detail) for name, detail in [*begin, *hold] if name != text]
+
+    return complete
+
+
+def properties(frame: Frame) -> Callable[[str], list[Completion]]:
+    """Completes a property's name."""
+    return among(_catalogue(frame)[1])
+
+
+def events(frame: Frame) -> Callable[[str], list[Completion]]:
+    """Completes an event's name, with how many there are."""
+    return among(_catalogue(frame)[0])
+
+
+def last_word(complete: Callable[[str], list[Completion]]) -> Callable[[str], list[Completion]]:
+    """Completes the last word of an expression; nothing inside a text in quotes, or where no word has begun."""
+
+    def completed(text: str) -> list[Completion]:
+        from workbench.widgets.prompt import Completion
+
+        start = len(text)
+        while start and (text[start - 1].isalnum() or text[start - 1] in "_."):
+            start -= 1
+        if start == len(text) or text[:start].count("'") % 2:
+            return []
+        return [Completion(text[:start] + one.text, one.detail) for one in complete(text[start:])]
+
+    return completed
+
+
+def _catalogue(frame: Frame) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    scope = frame.request.scope if frame.request is not None else frame.workbench.scope
+    found = frame.workbench.session.known_catalogue(scope)
+    if found is None:
+        return [], []
+    return [(name, f"{count:,}") for name, count in found.events], list(found.properties)
+
+
+# --- other screens ---------------------------------------------------------------------------------------------
+
+
+def go(frame: Frame) -> None:
+    """Shows the screens by their letters; the next key opens one, g goes to the first row."""
+    from workbench.widgets.go import TOP, GoTo
+
+    def gone(name: str | None) -> None:
+        if name == TOP:
+            frame.do_top()
+        elif name is not None:
+            frame.workbench.open_screen(name)
+
+    frame.app.push_screen(GoTo(frame.workbench.available(), frame.keymap.key_of("go")), gone)
+
+
+def open_pinned(frame: Frame, number: int) -> None:
+    """Opens the screen of a digit."""
+    from queries import QUESTIONS
+    from workbench.app import PINNED
+
+    name = PINNED[number] if number < len(PINNED) else ""
+    if name in QUESTIONS:
+        frame.workbench.open_screen(name)
+    else:
+        frame.say(f"{number}: {name} is not in this version yet" if name else f"{number} is free")

@@ -1,0 +1,170 @@
+"""Finding, filtering and sorting the rows of a screen's table, and everything one row holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from workbench.widgets.grid import Grid
+
+    from screens.base import Frame
+    from workbench.tables import Table
+
+
+@dataclass(slots=True)
+class Sought:
+    """What is done to a grid's rows beside the answer itself."""
+
+    whole: Table
+    """The rows as the answer has them."""
+    text: str | None = None
+    """What is looked for."""
+    holds: str | None = None
+    """The filter."""
+    by: tuple[str, bool] | None = None
+    """The key sorted by, and whether descending."""
+
+
+_SOUGHT: WeakKeyDictionary[Grid, Sought] = WeakKeyDictionary()
+
+
+def sought(frame: Frame) -> Sought | None:
+    """What is done to the rows of the grid in hand; None while it has none."""
+    grid = frame.grid
+    if grid.table is None:
+        return None
+    found = _SOUGHT.get(grid)
+    # Another answer's rows begin afresh: a filter of the old one would hide what is new.
+    if found is None or not grid.table.is_of(found.whole):
+        found = _SOUGHT[grid] = Sought(grid.table)
+    return found
+
+
+def filter_rows(frame: Frame) -> None:
+    """Asks for a text; only rows that hold it stay."""
+    now = sought(frame)
+
+    def done(text: str) -> None:
+        if now is not None:
+            now.holds = text or None
+            _arranged(frame, now)
+
+    frame.prompt.ask(
+        "filter", (now.holds if now else None) or "", done=done, hint="rows that hold this text; empty: all"
+    )
+
+
+def find(frame: Frame) -> None:
+    """Asks for a text and goes to the next row that holds it."""
+    now = sought(frame)
+
+    def done(text: str) -> None:
+        if now is not None:
+            now.text = text or None
+            again(frame, 1, here=True)
+
+    frame.prompt.ask(
+        "find", (now.text if now else None) or "", done=done, hint="in all rows; n the next, N the one before"
+    )
+
+
+def again(frame: Frame, step: int, *, here: bool = False) -> None:
+    """Goes to the next row that holds the text looked for."""
+    now, grid = sought(frame), frame.grid
+    if now is None or grid.table is None or now.text is None:
+        frame.say("nothing is looked for: / asks")
+        return
+    text, table, start = now.text, grid.table, grid.cursor_row + (0 if here else step)
+
+    def done(place: int | None) -> None:
+        if place is None:
+            frame.say(f"no row holds {text}")
+        else:
+            grid.go_to(place)
+            frame.say("")
+
+    frame.aside(lambda task: _around(table, text, start, step), done, f"looking for {text}")
+
+
+def _around(table: Table, text: str, start: int, step: int) -> int | None:
+    """The next place, going on at the other end."""
+    count = len(table)
+    found = table.find(text, start, step) if 0 <= start < count else None
+    return found if found is not None else table.find(text, 0 if step > 0 else count - 1, step)
+
+
+def sort(frame: Frame) -> None:
+    """By the column under the cursor: descending, ascending, as the answer has it."""
+    now, key = sought(frame), frame.grid.cursor_key
+    if now is None or key is None:
+        return
+    if now.by is None or now.by[0] != key:
+        now.by = (key, True)
+    else:
+        now.by = (key, False) if now.by[1] else None
+    _arranged(frame, now)
+
+
+def peel(frame: Frame) -> bool:
+    """Takes the find, the filter or the marks away, one at a time; False where there was none."""
+    now = sought(frame)
+    if now is not None and now.text is not None:
+        now.text = None
+        frame.say("no longer looking")
+        return True
+    if now is not None and now.holds is not None:
+        now.holds = None
+        _arranged(frame, now)
+        return True
+    if frame.grid.marks:
+        frame.grid.clear_marks()
+        return True
+    return False
+
+
+def _arranged(frame: Frame, now: Sought) -> None:
+    grid = frame.grid
+
+    def work(_task: object) -> Table:
+        table = now.whole if now.holds is None else now.whole.filtered(now.holds)
+        return table if now.by is None else table.sorted(*now.by)
+
+    def done(table: Table) -> None:
+        grid.arrange(table)
+        parts = []
+        if now.holds is not None:
+            parts.append(f"{len(table):,} of {len(now.whole):,} rows hold {now.holds}; esc shows all")
+        if now.by is not None:
+            parts.append(f"by {now.by[0]}, {'largest' if now.by[1] else 'smallest'} first")
+        frame.say("; ".join(parts))
+
+    frame.aside(work, done, "sorting")
+
+
+def place_text(frame: Frame) -> str:
+    """Where the cursor is, for the right end of the status line."""
+    if not frame.grids() or frame.grid.table is None or not len(frame.grid.table):
+        return ""
+    return f"{frame.grid.cursor_row + 1:,}/{len(frame.grid.table):,} "
+
+
+def details(frame: Frame) -> None:
+    """Everything the row under the cursor holds, exactly."""
+    from workbench.widgets.popup import Panel
+
+    row = frame.grid.current_row()
+    if row is None:
+        return
+    names = max(len(str(name)) for name in row)
+    lines = [f"{name:<{names}}  {written(value)}" for name, value in row.items()]
+    frame.app.push_screen(Panel("row", "\n".join(lines)))
+
+
+def written(value: object) -> str:
+    """A value as JSON writes it: what is not printable is seen as its escape."""
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return json.dumps(value, ensure_ascii=isinstance(value, str), default=str)

@@ -1,0 +1,115 @@
+"""The screen of every question that has none of its own: its answer as a table, its request as a form."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from queries import QUESTIONS
+from queries.question import QuestionError, Request
+from screens.base import Frame
+from screens.frame import asking
+from screens.frame.form import Field
+from screens.people import open_person
+from workbench.session import Answer
+
+_NAMES = ("data", "mapping", "from", "to", "last", "as_of", "tz", "session_gap")
+"""Parts of a request that have keys of their own, or stay as they are."""
+
+
+class ReportScreen(Frame):
+    """One question's answer as a table."""
+
+    @classmethod
+    def of(cls, name: str) -> type[ReportScreen]:
+        """The screen of a question."""
+        return type(f"{name.title()}Screen", (cls,), {"question": name})
+
+    def first_request(self) -> Request | None:
+        """The question with nothing said, where it can be asked so."""
+        question = QUESTIONS[self.question]
+        if question.needed:
+            return None
+        try:
+            return self._made({})
+        except QuestionError:
+            return None
+
+    def _made(self, saved: dict[str, object]) -> Request:
+        module, _, function = QUESTIONS[self.question].request.partition(":")
+        made: Request = getattr(importlib.import_module(module), function)(saved)
+        return self.workbench.scoped(made)
+
+    def form(self) -> Sequence[Field]:
+        """Every part of the request."""
+        if self.request is None:
+            return ()
+        fields = []
+        for name, value in self.request.to_dict().items():
+            if name not in _NAMES:
+                text = _text(value)
+                fields.append(
+                    Field(name, name.replace("_", " "), text, self._editor(name), text in ("", "none", "no"))
+                )
+        return fields
+
+    def short_form(self) -> Sequence[str]:
+        """What is not as usual."""
+        fields = self.form()
+        if self.request is None:
+            return [QUESTIONS[self.question].summary]
+        usual = {"unit": "user", "top": "10"}
+        said = [field for field in fields if not field.is_default and field.text != usual.get(field.name)]
+        return [
+            "  ".join(f"{field.label} {field.text}" for field in said) or QUESTIONS[self.question].summary
+        ]
+
+    def _editor(self, name: str) -> Any:
+        return lambda: self._edit(name)
+
+    def _edit(self, name: str) -> None:
+        if self.request is None:
+            return
+        saved = self.request.to_dict()
+        complete = asking.last_word(asking.properties(self)) if name in ("where", "who", "match") else None
+        if name in ("by", "show", "name"):
+            complete = asking.properties(self)
+        self.prompt.ask(
+            name.replace("_", " "), _text(saved[name]).replace("none", ""), complete=complete,
+            check=lambda text: self.change(lambda: self._made({**saved, name: _value(saved[name], text)})),
+            done=lambda _: None,
+        )  # fmt: skip
+
+    def people_answer(self) -> Answer | None:
+        """Rows that name people can be saved as a segment."""
+        return self.answer if self.question == "users" else None
+
+    def open_row(self) -> None:
+        """A person's timeline where the row is a person, else everything the row holds."""
+        row = self.grid.current_row()
+        if row is not None and "user" in row and "kind" in row:
+            open_person(self, row, self.request)
+        else:
+            self.do_details()
+
+
+SCREEN = ReportScreen
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+def _value(before: object, text: str) -> object:
+    if isinstance(before, bool):
+        return text.strip().lower() in ("yes", "y", "true", "1")
+    if isinstance(before, list | tuple):
+        return [part.strip() for part in text.split(";") if part.strip()]
+    if isinstance(before, int):
+        return int(text) if text.strip().isdecimal() else text
+    return text.strip() or None

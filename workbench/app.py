@@ -1,0 +1,190 @@
+"""The program on a terminal: opens screens by the name of their question, and keeps what all of them share."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from queries import QUESTIONS
+from queries.question import Request, Scope
+from workbench.glyphs import glyphs, wants_ascii
+from workbench.session import Session
+
+if TYPE_CHECKING:
+    from screens.base import Frame
+
+PINNED = (
+    "overview",
+    "funnel",
+    "user",
+    "attribution",
+    "search",
+    "segments",
+    "users",
+    "check",
+    "events",
+    "identity",
+)
+"""What the digits open, from 0; a question that is not built yet leaves its digit free."""
+MOST_OPEN = 24
+"""Screens on the way back; the oldest ones behind are let go."""
+
+
+class WorkbenchApp(App[None], inherit_bindings=False):
+    """The frame around all screens."""
+
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+    TITLE = "workbench"
+
+    def __init__(
+        self,
+        paths: Sequence[str] = (),
+        mapping: str | None = None,
+        *,
+        ascii_only: bool | None = None,
+        memory: str | None = None,
+        threads: int | None = None,
+        start: str | None = None,
+        request: Request | None = None,
+    ) -> None:
+        super().__init__()
+        self.scope = Scope(data=tuple(paths), mapping=mapping)
+        """What every question of this run begins with."""
+        self.glyphs = glyphs(wants_ascii(ascii_only))
+        self.ascii_only = wants_ascii(ascii_only)
+        self.session = Session(self._deliver, memory=memory, threads=threads)
+        self.trail: list[Frame] = []
+        """The screens from the first to the one in front."""
+        self._homes: dict[str, Frame] = {}
+        self._start, self._request = start, request
+        self._numbers = 0
+
+    def _deliver(self, call: Callable[[], None]) -> None:
+        # Thread-safe, and nobody waits: the worker goes on with its next job.
+        self.call_later(call)
+
+    def on_mount(self) -> None:
+        """Opens the first screen."""
+        from workbench.terminal import guard
+
+        guard(self)
+        self.theme = "textual-dark"
+        self.open_screen(self._start or ("overview" if self.has_data else "start"), self._request)
+
+    def on_unmount(self) -> None:
+        """Interrupts what still runs: nothing may hold the process."""
+        self.session.close()
+
+    @property
+    def workspace(self) -> Path | None:
+        """The file of the workspace that is open, None where files were named."""
+        from workbench.workspace import find
+
+        return None if self.scope.data else find(Path.cwd())
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is anything to ask."""
+        return bool(self.scope.data) or self.workspace is not None
+
+    # --- screens --------------------------------------------------------------------------------------------
+
+    def open_screen(self, name: str, request: Request | None = None, **context: object) -> None:
+        """Brings a question's screen to the front: the one there is, or with a request or context a new one."""
+        frame = self._homes.get(name) if request is None and not context else None
+        if frame is None:
+            frame = screen_class(name)(request, **context)
+            if request is None and not context:
+                self._homes[name] = frame
+        if frame in self.trail:
+            self.trail.remove(frame)
+        self.trail.append(frame)
+        while len(self.trail) > MOST_OPEN:
+            self._let_go(self.trail.pop(0))
+        self._to_front(frame)
+
+    def back(self) -> bool:
+        """Goes to the screen before; False at the first one."""
+        if len(self.trail) < 2:
+            return False
+        left = self.trail.pop()
+        self._to_front(self.trail[-1])
+        self._let_go(left)
+        return True
+
+    def _to_front(self, frame: Frame) -> None:
+        if not self.is_screen_installed(frame):
+            self._numbers += 1
+            self.install_screen(frame, f"frame-{self._numbers}")
+            if len(self.screen_stack) < 2:
+                self.push_screen(frame)
+                return
+        if self.screen is not frame:
+            self.switch_screen(frame)
+
+    def _let_go(self, frame: Frame) -> None:
+        """Frees a screen that no way leads back to."""
+        if frame in self._homes.values() or frame in self.trail:
+            return
+        frame.leave()
+        if self.is_screen_installed(frame):
+            self.call_later(self._remove, frame)
+
+    async def _remove(self, frame: Frame) -> None:
+        self.uninstall_screen(frame)
+        if frame.is_running and frame not in self.screen_stack:
+            await frame.remove()
+
+    def available(self) -> list[tuple[str, str, str]]:
+        """Every screen: its name, the letter after g (none: empty) and what it answers."""
+        return [
+            (name, question.key or "", question.summary)
+            for name, question in QUESTIONS.items()
+            if name != "explain"
+        ]
+
+    # --- shared ---------------------------------------------------------------------------------------------
+
+    def copy_text(self, text: str) -> None:
+        """Copies to the clipboard of the terminal, and says how it went."""
+        from workbench.clipboard import copy
+
+        told = copy(text, self._write)
+        self.say(told)
+
+    def _write(self, text: str) -> None:
+        if self._driver is not None:
+            self._driver.write(text)
+
+    def say(self, text: str, level: str = "info") -> None:
+        """One line in the status of the screen in front."""
+        if self.trail:
+            self.trail[-1].say(text, level)
+
+    def scoped(self, request: Request) -> Request:
+        """A request over what this run was opened on, where it names no data itself."""
+        from queries.saved import rescoped
+
+        scope = request.scope
+        if scope.data or not self.scope.data:
+            return request
+        return rescoped(request, replace(scope, data=self.scope.data, mapping=self.scope.mapping))
+
+
+def screen_class(name: str) -> type[Frame]:
+    """The class of a screen: the last one of its module that is a frame; questions without one share a screen."""
+    module = name if importlib.util.find_spec(f"screens.{name}") is not None else "report"
+    found = importlib.import_module(f"screens.{module}")
+    made: type[Frame] = found.SCREEN
+    if module == "report":
+        return made.of(name)
+    return made

@@ -1,0 +1,305 @@
+"""The questions of an open program: one worker, one dataset for each scope, the newest question of a screen wins.
+
+A screen hands in work and a callback; the work runs on the worker thread, the callback on the thread of the screens.
+Datasets are kept, so that a second question over the same data costs no listing and no survey.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from queries import QUESTIONS
+from workbench.runner import GRACE_SECONDS, Task
+
+if TYPE_CHECKING:
+    from queries.question import PeopleRequest, Request, Result, Scope
+    from workbench.dataset import Dataset
+    from workbench.tables import Table
+
+T = TypeVar("T")
+
+MOST_KEPT = 4
+"""Datasets kept: each holds the ids of its people."""
+MOST_ROWS = 50_000
+"""Rows of a lazy answer that are loaded at first; the rest on demand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What came of a job: its value, or the error that ended it."""
+
+    value: T | None
+    error: BaseException | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as a screen holds it."""
+
+    request: Request
+    result: Result
+    table: Table
+    dataset: Dataset
+    """What it was asked of: the people behind its cells are its people."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The names that completion offers."""
+
+    events: tuple[tuple[str, int], ...]
+    """With their counts, the most frequent first."""
+    properties: tuple[tuple[str, str], ...]
+    """With their kinds."""
+
+
+class Job(Generic[T]):
+    """One piece of work of one owner."""
+
+    def __init__(
+        self, owner: Hashable, work: Callable[[Task], T], done: Callable[[Outcome[T]], None]
+    ) -> None:
+        self.owner, self.work, self.done = owner, work, done
+        self.task = Task()
+        self.ended = False
+        """True once its outcome is on the way, or nobody waits for it any more."""
+
+
+class Session:
+    """Runs jobs one after the other; all methods but the work itself are called on the thread of the screens."""
+
+    def __init__(
+        self,
+        deliver: Callable[[Callable[[], None]], object],
+        *,
+        memory: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._deliver = deliver
+        self._memory, self._threads = memory, threads
+        self._kept: OrderedDict[Scope, Dataset] = OrderedDict()
+        self._catalogues: dict[Scope, Catalogue] = {}
+        self._waiting: deque[Job[Any]] = deque()
+        self._running: Job[Any] | None = None
+        self._change = threading.Condition()
+        self._closed = False
+        self._generation = 0
+        self._start()
+
+    # --- jobs -----------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        with self._change:
+            return self._running is None and not self._waiting
+
+    def submit(
+        self, owner: Hashable, work: Callable[[Task], T], done: Callable[[Outcome[T]], None]
+    ) -> Job[T]:
+        """Queues work; what the same owner handed in before is cancelled or forgotten."""
+        job = Job(owner, work, done)
+        with self._change:
+            for old in [one for one in self._waiting if one.owner == owner]:
+                self._waiting.remove(old)
+                old.ended = True
+            if self._running is not None and self._running.owner == owner:
+                self.cancel(self._running, quietly=True)
+            self._waiting.append(job)
+            self._change.notify_all()
+        return job
+
+    def cancel(self, job: Job[Any], *, quietly: bool = False) -> None:
+        """Stops a job; its outcome is an error unless ``quietly``, when nobody hears of it any more."""
+        with self._change:
+            if job in self._waiting:
+                self._waiting.remove(job)
+                if not quietly:
+                    self._finish(job, Outcome(None, _cancelled(), 0.0))
+                return
+            job.ended = job.ended or quietly
+        job.task.cancel()
+        timer = threading.Timer(GRACE_SECONDS, self._leave, (job,))
+        timer.daemon = True
+        timer.start()
+
+    def close(self) -> None:
+        """Interrupts whatever runs; nothing is delivered any more."""
+        with self._change:
+            self._closed = True
+            self._waiting.clear()
+            running = self._running
+            self._change.notify_all()
+        if running is not None:
+            running.ended = True
+            running.task.cancel()
+
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=self._work, args=(self._generation,), name="workbench-session", daemon=True
+        )
+        thread.start()
+
+    def _work(self, generation: int) -> None:
+        while True:
+            with self._change:
+                while not self._waiting and not self._closed and generation == self._generation:
+                    self._change.wait()
+                if self._closed or generation != self._generation:
+                    return
+                job = self._running = self._waiting.popleft()
+            began = time.monotonic()
+            value, error = None, None
+            try:
+                job.task.check()
+                value = job.work(job.task)
+            except BaseException as caught:  # noqa: BLE001 - carried to the screen that asked, and shown there
+                error = caught
+            with self._change:
+                if generation == self._generation:
+                    self._running = None
+                self._finish(job, Outcome(value, error, time.monotonic() - began))
+            # The next job must not keep this one's answer alive.
+            del job, value, error
+
+    def _finish(self, job: Job[T], outcome: Outcome[T]) -> None:
+        if job.ended or self._closed:
+            return
+        job.ended = True
+        self._deliver(lambda: job.done(outcome))
+
+    def _leave(self, job: Job[Any]) -> None:
+        """Leaves a job behind that did not stop: a new worker and new datasets take over."""
+        with self._change:
+            if self._running is not job or self._closed:
+                return
+            self._generation += 1
+            self._running = None
+            self._kept = OrderedDict()
+            self._finish(job, Outcome(None, _cancelled(), GRACE_SECONDS))
+            self._change.notify_all()
+        self._start()
+
+    # --- questions, on the worker -----------------------------------------------------------------------------
+
+    def over(
+        self, scope: Scope, task: Task, question: Callable[[Dataset], T], *, anew: bool = False
+    ) -> tuple[Dataset, T]:
+        """Asks the kept dataset of a scope, or a new one where files changed, or ``anew`` says so."""
+        from workbench.dataset import asked
+        from workbench.errors import Changed, Damaged, EngineDied
+
+        key = base_of(scope)
+        kept = None if anew else self._kept.get(key)
+        if kept is not None:
+            kept.serve(task)
+            try:
+                kept.check_unchanged()
+                found = question(kept)
+                kept.check_unchanged()
+            except (Changed, Damaged, EngineDied):
+                self._kept.pop(key, None)
+            else:
+                self._kept.move_to_end(key)
+                return kept, found
+        self._catalogues.pop(key, None)
+        dataset, found = asked(key, task, question, memory=self._memory, threads=self._threads)
+        self._kept[key] = dataset
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        return dataset, found
+
+    def answer(self, request: Request, task: Task, *, anew: bool = False) -> Answer:
+        """Asks a question whole, with its rows as a table."""
+        began = time.monotonic()
+        module: Any = importlib.import_module(QUESTIONS[request.report].module)
+
+        def ask(dataset: Dataset) -> tuple[Result, Table]:
+            result: Result = module.answer(request, dataset)
+            return result, _table(result)
+
+        dataset, (result, table) = self.over(request.scope, task, ask, anew=anew)
+        return Answer(request, result, table, dataset, time.monotonic() - began)
+
+    def people(self, of: Answer, request: PeopleRequest, task: Task) -> Answer:
+        """The people behind a cell of an answer, with what they did in its scope."""
+        from queries.users import of_cell
+
+        began = time.monotonic()
+        dataset = of.dataset
+        dataset.serve(task)
+        if of.result.people is None:
+            raise _no_people(request)
+        result = of_cell(request, dataset, of.result.people.codes(request.cell), of.result.rule)
+        return Answer(request, result, _table(result), dataset, time.monotonic() - began)
+
+    def sql(self, request: Request, task: Task) -> str:
+        """The SQL of a question, ready to paste."""
+        from queries.question import PeopleRequest
+
+        asked = request.of if isinstance(request, PeopleRequest) else request
+        module: Any = importlib.import_module(QUESTIONS[asked.report].module)
+        _, text = self.over(
+            asked.scope, task, lambda dataset: dataset.script(module.statements(asked, dataset))
+        )
+        return text
+
+    def known_catalogue(self, scope: Scope) -> Catalogue | None:
+        """The names of a scope's data, once they were read."""
+        return self._catalogues.get(base_of(scope))
+
+    def catalogue(self, scope: Scope, task: Task) -> Catalogue:
+        """Event names with their counts, and properties with their kinds."""
+
+        def read(dataset: Dataset) -> Catalogue:
+            from queries.catalogue import event_counts
+
+            kinds = [(column.name, column.kind) for column in dataset.schema.columns.values()]
+            return Catalogue(tuple(event_counts(dataset)), tuple((str(a), str(b)) for a, b in kinds))
+
+        _, found = self.over(scope, task, read)
+        self._catalogues[base_of(scope)] = found
+        return found
+
+
+def _table(result: Result) -> Table:
+    from workbench.tables import Table
+
+    rows = result.rows
+    return Table.of_rows(result.layout, islice(rows, MOST_ROWS), total=len(rows))
+
+
+def base_of(scope: Scope) -> Scope:
+    """The part of a scope that a dataset is made for: all but what a question itself selects by."""
+    return replace(scope, since=None, until=None, last=None, where=None, by=None, top=10)
+
+
+def piped(request: PeopleRequest, more: Sequence[str] = ()) -> str:
+    """The command line that lists the people behind a cell as a screen shows them."""
+    import shlex
+
+    unit = request.scope.unit if request.scope.unit == "raw" else "user"
+    scope = replace(request.scope, by=None, top=10, unit=unit).arguments()
+    asks = shlex.join(["workbench", *request.arguments()])
+    return f"{asks} | {shlex.join(['workbench', 'users', '--ids', '-', *scope, *more])}"
+
+
+def _cancelled() -> BaseException:
+    from workbench.errors import Cancelled
+
+    return Cancelled("cancelled")
+
+
+def _no_people(request: Request) -> BaseException:
+    from queries.question import QuestionError
+
+    return QuestionError(f"{request.report} has no cells with people")

@@ -1,0 +1,28 @@
+"""The list of everything a screen can do: each action with its key, those that cannot be done now with the reason."""
+
+from __future__ import annotations
+
+from workbench.keys import GROUPS
+from workbench.widgets import Keyed
+from workbench.widgets.popup import Choice, Choose
+
+_LATER = ("screens", "move")
+"""Groups that hardly anybody looks for by name stand at the end."""
+
+
+def palette(frame: Keyed) -> Choose:
+    """A list to filter; what is picked is the name of an action."""
+    order = {group: at + len(GROUPS) * (group in _LATER) for at, group in enumerate(GROUPS)}
+    actions = sorted(frame.keymap.actions, key=lambda action: order.get(action.group, 0))
+    choices = [
+        Choice(
+            action.name,
+            action.label,
+            action.help,
+            frame.why_not(action.name),
+            frame.keymap.key_of(action.name),
+        )
+        for action in actions
+        if action.name != "palette"
+    ]
+    return Choose("commands", choices, filtering=True)
