@@ -299,7 +299,8 @@ def _short(time: object) -> str:
 
 
 def _told(look: Look) -> str:
-    return f"look at: {look.what} ({look.why}): `{look.command}`"
+    # On a line of its own a command is not broken at its hyphens.
+    return f"look at: {look.what} ({look.why})\n  {look.command}"
 
 
 # --- people -------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Static
-from workbench.widgets.grid import Grid
 
 from queries import QUESTIONS
 from queries.question import QuestionError, Request
@@ -24,6 +23,7 @@ from workbench.keys import Action, Keymap, load_remapped
 from workbench.session import Answer, Job, Outcome
 from workbench.text import clean, clip, width
 from workbench.widgets.footer import Footer
+from workbench.widgets.grid import Grid
 from workbench.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -127,7 +127,13 @@ class Frame(Screen[None], inherit_bindings=False):
     def rule_text(self) -> str:
         """What is computed here, as help tells it."""
         told = QUESTIONS[self.question].summary if self.question in QUESTIONS else ""
-        return f"{told}\n\n{self.answer.result.rule}" if self.answer is not None else told
+        if self.answer is None:
+            return told
+        bad = self.workbench.glyphs.bad
+        notes = [
+            f"{bad if note.level == 'warning' else '-'} {note.text}" for note in self.answer.result.notes
+        ]
+        return "\n".join([told, "", self.answer.result.rule, *([""] if notes else []), *notes])
 
     def command(self) -> str:
         """The command line that gives what the screen shows."""
@@ -345,7 +351,7 @@ class Frame(Screen[None], inherit_bindings=False):
     def _to_pane(self, pane: int) -> None:
         self.pane = pane if pane or self.form() else 1
         for number, grid in enumerate(self.grids(), 1):
-            grid.in_hand = number == self.pane
+            grid.set_class(number == self.pane and len(self.grids()) > 1, "in-hand")
         self.refresh_form()
 
     def do_enter(self) -> None:
@@ -559,6 +565,7 @@ class Frame(Screen[None], inherit_bindings=False):
             return
         if outcome.value is not None:
             self.answer = outcome.value
+            self._said = ("", "info")
             self.show(outcome.value)
             self._remember(outcome.value)
         elif outcome.error is not None:
@@ -608,6 +615,10 @@ class Frame(Screen[None], inherit_bindings=False):
         self.say(what)
         self._other = self.workbench.session.submit((self, what), work, ended)
         self._busy(True)
+
+    def popup(self, panel: Screen[None]) -> None:
+        """Shows something to read on top."""
+        self.app.push_screen(panel)
 
     def _busy(self, runs: bool) -> None:
         for grid in self.query(Grid).results(Grid):
@@ -660,8 +671,17 @@ class Frame(Screen[None], inherit_bindings=False):
         warnings = [note for note in result.notes if note.level == "warning"]
         bad = self.workbench.glyphs.bad
         return [
-            f"{answer.table.total:,} row{'' if answer.table.total == 1 else 's'}",
+            counted(answer.table.total, "row"),
             f"{answer.seconds:.2f} s",
             f"as of {str(as_of)[:16].replace('T', ' ')}" if as_of else "",
-            f"{bad} {warnings[0].text}" if warnings else f"{len(result.notes)} notes" if result.notes else "",
+            f"{bad} {warnings[0].text}"
+            if warnings
+            else counted(len(result.notes), "note")
+            if result.notes
+            else "",
         ]
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things in words."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

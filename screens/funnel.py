@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
-from workbench.widgets.grid import Extra, Grid
 
+from queries.funnel_groups import NONE, OTHER
 from queries.funnel_request import FunnelRequest, from_dict
 from queries.funnel_table import cell_of
 from queries.peers import PEERS
@@ -23,7 +24,8 @@ from workbench.keys import Action
 from workbench.output.cells import cell, duration
 from workbench.session import Answer
 from workbench.tables import Table
-from workbench.text import clean
+from workbench.text import clean, pad, width
+from workbench.widgets.grid import Extra, Grid
 
 if TYPE_CHECKING:
     from workbench.widgets.prompt import Completion
@@ -32,7 +34,9 @@ WINDOWS = ("30m", "1h", "6h", "12h", "1d", "2d", "3d", "7d", "14d", "30d", "60d"
 """What < and > go through."""
 TRENDS = (None, "day", "week", "month")
 BAR = 24
-"""Cells of a bar; fewer on a narrow terminal."""
+"""Cells of a bar in the table."""
+ROOMY = 30
+"""Rows of a terminal that has room for form and chart at once."""
 CHART_ROWS = 8
 """Lines a histogram or trend may take."""
 _MEASURES = {"dropped": "dropped", "open": "open"}
@@ -95,6 +99,8 @@ class FunnelScreen(Frame):
         self.looks = "table"
         """``table`` with bars; ``sides``: the breakdown's values side by side; ``chart``: the chart is larger."""
         self._rows: list[Row] = []
+        self._drawn_group: tuple[object, ...] | None = None
+        """Whose bars stand under the table."""
 
     @property
     def asked(self) -> FunnelRequest | None:
@@ -137,7 +143,7 @@ class FunnelScreen(Frame):
             return [Field("step:0", "step 1", "", self.do_add)]
         saved = request.to_dict()
         steps = [
-            Field(f"step:{place}", f"step {place + 1}", str(step), lambda at=place: self._edit_step(at))
+            Field(f"step:{place}", f"step {place + 1}", str(step), partial(self._edit_step, place))
             for place, step in enumerate(request.steps)
         ]
         return [
@@ -147,7 +153,7 @@ class FunnelScreen(Frame):
                     name,
                     label,
                     _text(name, saved),
-                    lambda n=name: self._edit_option(n),
+                    partial(self._edit_option, name),
                     _is_default(name, saved),
                 )
                 for name, label, _, _ in _OPTIONS
@@ -409,66 +415,115 @@ class FunnelScreen(Frame):
             columns, rows = _side_by_side(self._rows, answer)
             self.grid.show(Table.of_rows(columns, rows))
         else:
-            cells = BAR if self.app.size.width >= 100 else max(min(BAR, self.app.size.width - 68), 8)
-            extra = Extra("bar", "", cells, self._bar, before="users")
-            self.grid.show(answer.table, extras=(extra,))
+            extras = () if self.has_class("narrow") else (Extra("bar", "", BAR, self._bar, before="users"),)
+            self.grid.show(answer.table, extras=extras)
         self._draw_chart(answer)
+
+    def refresh_form(self) -> None:
+        """The chart makes room for the form."""
+        super().refresh_form()
+        if self.answer is not None:
+            self._draw_chart(self.answer)
 
     def resized(self, answer: Answer) -> None:
         """Bars and chart take the new room."""
         self.show(answer)
 
     def _bar(self, row: Row, cells: int) -> Text:
-        entered = next(
-            (one["users"] for one in self._rows if one["step"] == 1 and _group(one) == _group(row)), None
-        )
-        share = cast("float | None", row["rate_from_first"]) if entered else None
+        """The share of step 1, and, shaded, whoever may still come."""
+        share = cast("float | None", row["rate_from_first"])
         if share is None:
             return Text("")
-        open_share = int(str(row["open"])) / int(str(entered)) if entered else 0.0
-        return Text(
-            bar(share, cells, self.workbench.glyphs, open_fraction=open_share),
-            style="bold" if row["is_total"] else "",
-        )
+        mine = [one for one in self._rows if _group(one) == _group(row)]
+        entered = int(str(mine[0]["users"]))
+        waiting = sum(int(str(one["open"])) for one in mine if int(str(one["step"])) < int(str(row["step"])))
+        drawn = bar(share, cells, self.workbench.glyphs, open_fraction=waiting / entered if entered else 0.0)
+        return Text(drawn, style="bold" if row["is_total"] else "")
+
+    def _bar_lines(self, answer: Answer, cells: int) -> list[str]:
+        """Bars of the first rows under each other, where the table has no room for them."""
+        layout = {shown.key: shown for shown in answer.result.layout}
+        rows = [row for row in self._rows if _group(row) == self._group_in_hand()]
+        names = [cell(row, layout["event"]) for row in rows]
+        label = min(max(map(width, names)), cells // 3)
+        room = cells - label - 10
+        drawn = [
+            f"{pad(name, label)} {self._bar(row, room).plain} {cell(row, layout['rate_from_first']):>5} %"
+            for name, row in zip(names, rows, strict=True)
+        ]
+        return [_said(rows[0], layout), *drawn]
+
+    def _group_in_hand(self) -> tuple[object, ...]:
+        """The group of the row under the cursor, else the first."""
+        row = self.grid.current_row()
+        found = self._rows[0] if row is None or "is_total" not in row else row
+        return _group(found)
+
+    def on_grid_moved(self) -> None:
+        """Bars under the table are those of the row in hand."""
+        if self._rows and self.answer is not None and self._drawn_group != self._group_in_hand():
+            self._draw_chart(self.answer)
 
     def _draw_chart(self, answer: Answer) -> None:
         chart = self.query_one("#chart", Static)
         cells, rows = self.app.size.width - 2, self.app.size.height
-        free = rows - 6 - min(len(self._rows) + 2, 14)
-        height = max(rows // 2, 6) if self.looks == "chart" else min(free, CHART_ROWS)
-        text = self._chart_lines(answer, cells, height) if height >= 4 else []
+        taken = 5 if self.looks == "chart" else min(len(self._rows) + 1, max(rows - 16, 5))
+        text = [] if self.pane == 0 and rows < ROOMY else self._chart_lines(answer, cells, rows - 5 - taken)
         chart.display = bool(text)
         chart.update(Text("\n".join(f" {clean(line)}" for line in text), no_wrap=True))
 
     def _chart_lines(self, answer: Answer, cells: int, rows: int) -> list[str]:
+        """Bars where the table has none, then the trend or the times to convert, as far as there is room."""
         request = cast("FunnelRequest", answer.request)
+        self._drawn_group = self._group_in_hand()
+        found: list[str] = []
+        if self.has_class("narrow") and self.looks != "sides" and self._rows and not request.trend:
+            bars = self._bar_lines(answer, cells)
+            found = bars if len(bars) + 1 <= rows else []
+        room = rows - len(found) - 2
+        if room < 4:
+            return found
+        height = room if self.looks == "chart" else min(room, CHART_ROWS)
         if request.trend is not None:
             title = f"converted of step 1, % by {request.trend}"
-            return [title, *self._trend_lines(request, cells, rows - 1)]
+            return [*found, "", title, *self._trend_lines(request, cells, height)]
         bins = cast("list[dict[str, int]]", answer.result.totals.get("histogram") or [])
         if not bins:
-            return []
+            return found
         median = answer.result.totals.get("seconds_to_convert_median")
         told = "" if median is None else f", median {duration(cast('float', median))}"
         title = f"time to convert: {sum(one['users'] for one in bins):,} people{told}"
         labels = [duration(one["from_seconds"]) for one in bins]
-        return [
-            title,
-            *histogram([one["users"] for one in bins], labels, cells, rows - 1, self.workbench.glyphs),
-        ]
+        counts = [one["users"] for one in bins]
+        return [*found, "", title, *histogram(counts, labels, cells, height, self.workbench.glyphs)]
 
     def _trend_lines(self, request: FunnelRequest, cells: int, rows: int) -> list[str]:
-        last = [row for row in self._rows if row["step"] == len(request.steps) and row["period"] is not None]
+        """The rate of the last step by period: of everybody, and of the value in hand with its cohorts."""
+        value = self._value_in_hand()
+        last = [
+            row
+            for row in self._rows
+            if row["step"] == len(request.steps)
+            and row["period"] is not None
+            and (row["is_total"] or (row["breakdown"], row["is_other"]) == value)
+        ]
         periods = sorted({str(row["period"]) for row in last})
         series: dict[str, list[float | None]] = {}
         for row in last:
-            name = " ".join(str(row[key]) for key in ("breakdown", "cohort") if row[key] is not None) or "all"
+            parts = [] if request.scope.by is None else [_value_text(row)]
+            name = " ".join([*parts, *([] if row["cohort"] is None else [str(row["cohort"])])]) or "(all)"
             rate = cast("float | None", row["rate_from_first"])
             values = series.setdefault(name, [None] * len(periods))
             values[periods.index(str(row["period"]))] = None if rate is None else 100 * rate
         if not periods:
             return []
         return lines(series, periods, cells, rows, self.workbench.ascii_only)
+
+    def _value_in_hand(self) -> tuple[object, object] | None:
+        row = self.grid.current_row()
+        if row is None or row.get("is_total", True):
+            return None
+        return row["breakdown"], row["is_other"]
 
     # --- doors ------------------------------------------------------------------------------------------------
 
@@ -529,6 +584,17 @@ def _group(row: Row) -> tuple[object, ...]:
     return tuple(row[key] for key in ("breakdown", "is_total", "is_other", "period", "cohort"))
 
 
+def _said(row: Row, layout: Mapping[str, Shown]) -> str:
+    """Which rows bars are of; empty where there is but one kind."""
+    return " ".join(cell(row, layout[key]) for key in ("breakdown", "period", "cohort") if key in layout)
+
+
+def _value_text(row: Row) -> str:
+    if row["is_total"]:
+        return "(all)"
+    return OTHER if row["is_other"] else NONE if row["breakdown"] is None else str(row["breakdown"])
+
+
 def _kept(saved: dict[str, object], steps: int) -> dict[str, object]:
     """A saved request without the options of steps that are no longer there."""
     kept = dict(saved)
@@ -559,7 +625,8 @@ def _value(name: str, text: str) -> object:
     if name == "window":
         return text or "7d"
     if name == "step_windows":
-        return dict(part.split("=", 1) if "=" in part else (part, "") for part in (bare or "").split())
+        pairs = (part.partition("=") for part in (bare or "").split())
+        return {step: span for step, _, span in pairs}
     if name == "exclude":
         return [part.strip() for part in (bare or "").split(";") if part.strip()]
     if name == "optional":
@@ -591,13 +658,11 @@ def _side_by_side(rows: Sequence[Row], answer: Answer) -> tuple[list[Shown], lis
     """A row a step, a column a value: how many, the share of step 1 and its interval."""
     sides = list(dict.fromkeys(map(_group, rows)))
     by_place = {(_group(row), row["step"]): row for row in rows}
-    names = ("breakdown", "period", "cohort")
     layout = {shown.key: shown for shown in answer.result.layout}
     columns = [layout["step"], layout["event"]]
     for place, side in enumerate(sides):
         row = by_place[side, 1]
-        said = [cell(row, layout[key]) for key in names if key in layout]
-        columns.append(Shown(f"side:{place}", " ".join(said) or "(all)", "exact"))
+        columns.append(Shown(f"side:{place}", _said(row, layout) or "(all)", "exact"))
     made: list[dict[str, object]] = []
     for step in dict.fromkeys(row["step"] for row in rows):
         line: dict[str, object] = {"step": step, "event": by_place[sides[0], step]["event"]}

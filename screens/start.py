@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.widgets import Static
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
 
 from screens.base import Frame
 from workbench.glyphs import Glyphs
@@ -48,9 +50,9 @@ _POSSIBLE = frozenset(
 )
 _LESSONS = (
     (("down", "up"), "down and up; the arrow keys too"),
-    (("enter",), "open what the cursor is on: behind every figure are its people"),
-    (("back",), "back to where you were; esc closes what lies on top"),
-    (("help",), "what is computed here, and every key"),
+    (("enter",), "open; on a figure: the people behind it"),
+    (("back",), "back; esc closes what lies on top"),
+    (("help",), "what is computed here, and the keys"),
     (("palette",), "every action by name"),
 )
 """The actions that are enough to begin, and what they do."""
@@ -103,8 +105,8 @@ class StartScreen(Frame):
         return None
 
     def body(self) -> ComposeResult:
-        """One text: the offers and the lessons."""
-        yield Static(id="start", markup=False)
+        """The offers and the lessons."""
+        yield Picture(id="start")
 
     def begin(self) -> None:
         """Looks for data files, once the screen is there."""
@@ -206,7 +208,7 @@ class StartScreen(Frame):
     def _draw_offers(self) -> None:
         cells, rows = self.app.size
         here = Path.cwd()
-        text = picture(
+        drawn = picture(
             f"no workspace in {here} or its parents; what shall be opened?",
             self.offers,
             self.place,
@@ -216,7 +218,32 @@ class StartScreen(Frame):
             glyphs=self.workbench.glyphs,
             none_found=self._looked,
         )
-        self.query_one("#start", Static).update(text)
+        self.query_one("#start", Picture).put(drawn)
+
+
+class Picture(Widget, inherit_bindings=False):
+    """Lines of text, of which only those that changed are sent."""
+
+    DEFAULT_CSS = "Picture { height: 1fr; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._shown: list[Text] = []
+
+    def put(self, lines: list[Text]) -> None:
+        """Shows these lines."""
+        before, self._shown = self._shown, lines
+        for place in range(max(len(before), len(lines))):
+            if before[place : place + 1] != lines[place : place + 1]:
+                self.refresh(Region(0, place, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the picture."""
+        cells = self.size.width
+        if y >= len(self._shown):
+            return Strip.blank(cells, self.rich_style)
+        segments = self._shown[y].render(self.app.console)
+        return Strip(segments).adjust_cell_length(cells).apply_style(self.rich_style)
 
 
 SCREEN = StartScreen
@@ -245,9 +272,9 @@ def picture(
     rows: int,
     glyphs: Glyphs,
     none_found: bool,
-) -> Text:
+) -> list[Text]:
     """The offers around the cursor, and below them the lessons, in so many cells and rows."""
-    head = [Text(clip(f" {clean(heading)}", cells), "bold"), Text("")]
+    head = [Text(clip(f" {clean(heading)}", cells), "bold", end=""), Text("", end="")]
     foot = [
         Text(""),
         Text(" five keys to begin with", "bold"),
@@ -264,7 +291,7 @@ def picture(
         _offer(offer, labels, cells, glyphs, in_hand=number == place)
         for number, offer in enumerate(offers[first : first + room], first)
     ]
-    return Text("\n", no_wrap=True, end="").join([*head, *shown, *foot])
+    return [*head, *shown, *foot]
 
 
 def _offer(offer: Offer, labels: int, cells: int, glyphs: Glyphs, *, in_hand: bool) -> Text:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from queries.question import Request, Row
-from queries.user import UserRequest
+from queries.question import Row
 from screens import user_form as forms
 from screens import user_text as texts
-from screens.base import Frame
 from screens.frame.form import Field
-from screens.user_actions import TIMELINE, UserActions
+from screens.user_beside import UserBeside
+from screens.user_edits import UserEdits
 from screens.user_funnel import GUTTER, gutter_text, steps_text
 from screens.user_moves import place_of
+from screens.user_state import TIMELINE
+from screens.user_walk import UserWalk
 from workbench.keys import Action
 from workbench.session import Answer
 from workbench.widgets.activity import ActivityChart
@@ -32,7 +33,7 @@ VIEWS = ("both", "profile", "table")
 """The profile in short with the histogram; the profile whole; the timeline alone."""
 
 
-class UserScreen(UserActions, Frame):
+class UserScreen(UserEdits, UserWalk, UserBeside):
     """One person's timeline, or the people found to choose from."""
 
     question: ClassVar[str] = "user"
@@ -98,6 +99,7 @@ class UserScreen(UserActions, Frame):
     def begin(self) -> None:
         """Says how to begin, and asks for an id."""
         self.query_one("#activity").display = False
+        self.grid.empty = ""
         self._profile_lines(list(texts.BEGIN))
         self.edit_who()
 
@@ -116,7 +118,7 @@ class UserScreen(UserActions, Frame):
         if self.is_list:
             self.grid.show(answer.table, page=answer.result.page, keep_cursor=False)
         else:
-            extra = Extra("gutter", "", GUTTER, self.gutter, "ts")
+            extra = Extra("gutter", "", 1 if self.funnel is None else GUTTER, self.gutter_cell, "ts")
             self.grid.show(answer.table, extras=(extra,), page=answer.result.page, keep_cursor=False)
             self._back_to(held)
             self.fetch_gutter()
@@ -134,7 +136,7 @@ class UserScreen(UserActions, Frame):
         if place is not None:
             self.grid.go_to(place)
 
-    def gutter(self, row: Row, _: int) -> Text:
+    def gutter_cell(self, row: Row, _: int) -> Text:
         """The mark and the funnel's step of a row."""
         return gutter_text(row, self.told_by_event, self.marks, self.workbench.glyphs)
 
@@ -219,18 +221,6 @@ class UserScreen(UserActions, Frame):
     def do_more(self) -> None:
         """Larger bins."""
         self.do_farther()
-
-    @property
-    def asked(self) -> UserRequest | None:
-        """What is asked."""
-        request: Request | None = self.request
-        return request if isinstance(request, UserRequest) else None
-
-    @property
-    def profile(self) -> Mapping[str, object] | None:
-        """The profile of the person shown."""
-        found = None if self.answer is None else self.answer.result.totals.get("profile")
-        return found if isinstance(found, Mapping) else None
 
 
 SCREEN = UserScreen

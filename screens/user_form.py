@@ -21,7 +21,7 @@ ORDERS: dict[str, tuple[str, bool, bool]] = {
     "days turned": ("days oldest first, each from its end", True, True),
 }
 """Name → what it says, ``--oldest``, ``--newest``."""
-WHO_HINT = "an id of any kind, or a condition as order_id = 'o123'; --kind KIND ID where several share it"
+WHO_HINT = "an id, or order_id = 'o123'; --kind KIND ID where several share one"
 _SIGNS = re.compile(r"[=<>]|\b(?:is|in|like|ilike|between)\b", re.IGNORECASE)
 
 
@@ -99,7 +99,6 @@ def order_name(request: UserRequest) -> str:
 def recent_people(frame: Frame, text: str) -> list[Completion]:
     """The people opened before whose name begins so, the last one first."""
     from workbench.history import recent
-
     from workbench.widgets.prompt import Completion
 
     found: dict[str, str] = {}

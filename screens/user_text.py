@@ -25,8 +25,8 @@ _NAMED = ("orders", "refunds", "channels", "categories", "coupons")
 BEGIN = (
     "One person: profile, and everything they did, in order.",
     "",
-    "Give any id of theirs (user, device, phone …), or a condition on an event of theirs:",
-    "order_id = 'o123'. Several people with such an event are listed to choose from.",
+    "Give any id of theirs (user, device, phone ...), or a condition on an event",
+    "of theirs, as order_id = 'o123': of several people you choose one.",
 )
 
 

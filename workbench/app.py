@@ -183,8 +183,6 @@ class WorkbenchApp(App[None], inherit_bindings=False):
 def screen_class(name: str) -> type[Frame]:
     """The class of a screen: the last one of its module that is a frame; questions without one share a screen."""
     module = name if importlib.util.find_spec(f"screens.{name}") is not None else "report"
-    found = importlib.import_module(f"screens.{module}")
-    made: type[Frame] = found.SCREEN
-    if module == "report":
-        return made.of(name)
+    found = importlib.import_module(f"screens.{module}").SCREEN
+    made: type[Frame] = found.of(name) if module == "report" else found
     return made

@@ -41,7 +41,7 @@ def figure(value: float) -> str:
     return f"{value:.3g}"
 
 
-def bar(fraction: float, cells: int, glyphs: Glyphs, *, open_fraction: float = 0.0) -> str:
+def bar(fraction: float | Fraction, cells: int, glyphs: Glyphs, *, open_fraction: float = 0.0) -> str:
     """A bar from the left, and the part that is still open shaded after it, in exactly so many cells.
 
     Its length in eighths of a cell (in cells, in plain signs) is ``fraction`` times all of them, half to even;
@@ -108,20 +108,21 @@ def bars_across(
     texts: Sequence[str] | None = None,
 ) -> list[str]:
     """A line a value: label, bar beside the highest value's, and the value (``texts`` instead, where given)."""
+    known = [_known(value) for value in values]
     names = [clean(label) for label in labels]
     shown = (
         [clean(text) for text in texts]
         if texts
-        else [NULL if value is None else figure(value) for value in values]
+        else [NULL if value is None else figure(value) for value in known]
     )
     name = min(max(map(width, names), default=0), cells // 3)
     number = min(max(map(width, shown), default=0), cells // 3)
     room = max(cells - name - number - 2, 0)
-    high = max((value for value in values if value is not None), default=0)
+    high = max((value for value in known if value is not None), default=0)
     out = []
-    for label, value, text in zip(names, values, shown, strict=True):
+    for label, value, text in zip(names, known, shown, strict=True):
         of = Fraction(value) / Fraction(high) if value is not None and value > 0 else Fraction(0)
-        out.append(f"{pad(label, name)} {bar(float(of), room, glyphs)} {pad(text, number, 'right')}")
+        out.append(f"{pad(label, name)} {bar(of, room, glyphs)} {pad(text, number, 'right')}")
     return out
 
 

@@ -40,7 +40,9 @@ class Nearby:
 
     def told(self) -> str:
         """How much it is, and of what."""
-        count = "" if not self.path.endswith("/") else f"{self.files:,} file{'' if self.files == 1 else 's'}, "
+        count = (
+            "" if not self.path.endswith("/") else f"{self.files:,} file{'' if self.files == 1 else 's'}, "
+        )
         more = "" if self.whole else " or more"
         return f"{count}{' and '.join(self.formats)}, {size(self.bytes)}{more}"
 
@@ -48,9 +50,7 @@ class Nearby:
 def nearby(folder: Path, *, seconds: float = _SECONDS) -> list[Nearby]:
     """Files of the folder itself, then its folders that hold any; each by name. Unreadable ones are left out."""
     until = time.monotonic() + seconds
-    found = [
-        Nearby(file.path.name, 1, file.size, (_NAMES[file.format],), True) for file in _files(folder)
-    ]
+    found = [Nearby(file.path.name, 1, file.size, (_NAMES[file.format],), True) for file in _files(folder)]
     for name in _folders(folder):
         files, whole = _below(folder / name, until)
         if files:

@@ -74,7 +74,7 @@ def prepare(*, low_bandwidth: bool = False) -> None:
     for stream in (sys.__stderr__, sys.__stdout__):
         if stream is not None and (stream.encoding or "").lower().replace("-", "") != "utf8":
             with suppress(AttributeError, ValueError, OSError):
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def guard(app: App[Any]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from screens.base import Frame
     from workbench.widgets.prompt import Completion
 
-_RANGES = (
+_RANGES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("all", "everything", {}),
     ("1d", "the last day", {"last": "1d"}),
     ("7d", "the last 7 days", {"last": "7d"}),

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from workbench.widgets.grid import Grid
-
     from screens.base import Frame
     from workbench.tables import Table
+    from workbench.widgets.grid import Grid
 
 
 @dataclass(slots=True)
@@ -133,7 +132,7 @@ def _arranged(frame: Frame, now: Sought) -> None:
         return table if now.by is None else table.sorted(*now.by)
 
     def done(table: Table) -> None:
-        grid.arrange(table)
+        grid.rearrange(table)
         parts = []
         if now.holds is not None:
             parts.append(f"{len(table):,} of {len(now.whole):,} rows hold {now.holds}; esc shows all")

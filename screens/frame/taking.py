@@ -20,7 +20,7 @@ def sql(frame: Frame) -> None:
     if request is not None:
         frame.aside(
             lambda task: frame.workbench.session.sql(request, task),
-            lambda text: frame.app.push_screen(Panel("SQL (y copies)", text)),
+            lambda text: frame.popup(Panel("SQL (y copies)", text)),
             "writing SQL",
         )
 
@@ -154,7 +154,6 @@ def open_report(frame: Frame) -> None:
 def history(frame: Frame) -> None:
     """Lists what was asked before; enter asks it again."""
     from workbench.history import recent
-
     from workbench.widgets.popup import Choice, Choose
 
     asked = recent(frame.workbench.workspace)

@@ -25,6 +25,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parents[2]
 _UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][\d;]*[a-zA-Z]")
+_OTHER_SCREEN = re.compile(rb"\x1b\[\?1049h.*?\x1b\[\?1049l", re.DOTALL)
 _MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 _ORDINARY = {7, 25}
 """Modes that are on in a terminal nobody has touched: lines wrap, the cursor shows."""
@@ -62,7 +63,8 @@ class Terminal:
             **{"stdin": slave, "stdout": slave, "stderr": slave, **(streams or {})},
             cwd=cwd,
             env=dict(env) if env is not None else None,
-            preexec_fn=prepare,
+            # The terminal becomes its own only from inside, and no thread of ours runs yet.
+            preexec_fn=prepare,  # noqa: PLW1509
             close_fds=True,
         )
         self._slave = slave
@@ -134,8 +136,14 @@ class Terminal:
 
     def text(self) -> str:
         """The picture as lines of text."""
+        # pyte has one screen: the other one begins empty, and what is on it goes with it.
+        _, other, after = self.sent.rpartition(b"\x1b[?1049h")
+        if other and b"\x1b[?1049l" in after:
+            seen = _OTHER_SCREEN.sub(b"", self.sent)
+        else:
+            seen = after if other else self.sent
         screen = pyte.Screen(*self.size)
-        pyte.ByteStream(screen).feed(_UNKNOWN_TO_PYTE.sub(b"", self.sent))
+        pyte.ByteStream(screen).feed(_UNKNOWN_TO_PYTE.sub(b"", seen))
         return "\n".join(line.rstrip() for line in screen.display).rstrip()
 
     def ended(self, seconds: float = 10.0) -> int:

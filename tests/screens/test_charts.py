@@ -150,7 +150,7 @@ def test_more_counts_than_columns_are_added_up() -> None:
 def test_bars_across() -> None:
     assert bars_across(["weixin", "app[/x]", "支付\x1b"], [10, 3, None], 30, UNICODE) == [
         "weixin  ███████████████████ 10",
-        "app[/x] █████▋               3",
+        "app[/x] █████▊               3",
         "支付␛                        –",
     ]
     assert bars_across(["a", "bb"], [4, 1], 10, UNICODE) == ["a  █████ 4", "bb █▎    1"]
@@ -171,7 +171,7 @@ def test_a_line_goes_up_and_is_broken_where_a_value_is_missing() -> None:
     assert drawn[0].startswith("4 |") and drawn[0].endswith("*")
     assert drawn[4].startswith("0 |*")
     assert drawn[-2] == "  +" + "-" * 24
-    assert drawn[-1] == "   Mo    Tu    We   Th"
+    assert drawn[-1] == "   Mo    Tu    We   Th   Fr"
     missing = 3 + round(3 / 4 * 23)
     assert all(line[missing : missing + 1] in ("", " ") for line in drawn[:5])
 

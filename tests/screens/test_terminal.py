@@ -69,7 +69,8 @@ def test_quitting_leaves_the_terminal_whole(tiny: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131), (signal.SIGINT, 130)]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131), (signal.SIGINT, 130)],
 )
 def test_fault_094_a_signal_leaves_the_terminal_whole(tiny: Terminal, number: int, code: int) -> None:
     tiny.signal(number)
@@ -137,7 +138,9 @@ def test_fault_096_stopped_from_outside(tiny: Terminal) -> None:
     assert tiny.attributes() == tiny.attributes_before
 
 
-@pytest.mark.parametrize(("key", "kind"), [("x", "ValueError"), ("w", "ValueError")], ids=["screen", "worker"])
+@pytest.mark.parametrize(
+    ("key", "kind"), [("x", "ValueError"), ("w", "ValueError")], ids=["screen", "worker"]
+)
 def test_fault_097_a_crash_is_two_lines_and_a_log_without_values(
     tiny: Terminal, tmp_path: Path, key: str, kind: str
 ) -> None:

@@ -13,11 +13,15 @@ from workbench.errors import NoData, UsageError
 @click.command("open")
 @click.argument("paths", nargs=-1, metavar="[PATH…]")
 @click.option(
-    "--mapping", metavar="FILE", help="A workbench.toml whose mapping the files take; FILE#NAME: of that source."
+    "--mapping",
+    metavar="FILE",
+    help="A workbench.toml whose mapping the files take; FILE#NAME: of that source.",
 )
 @click.option("--ascii", "ascii_only", is_flag=True, default=None, help="Draw with plain ASCII signs.")
 @click.option("--low-bandwidth", is_flag=True, help="For slow lines: 16 colours, no mouse.")
-@click.option("--memory", metavar="SIZE", envvar="WORKBENCH_MEMORY", help="Memory the engine may use, like 2GB.")
+@click.option(
+    "--memory", metavar="SIZE", envvar="WORKBENCH_MEMORY", help="Memory the engine may use, like 2GB."
+)
 @click.option(
     "--threads",
     type=click.IntRange(min=1),

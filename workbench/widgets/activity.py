@@ -20,6 +20,16 @@ from workbench.text import clean, clip, pad, width
 WIDEST = 6
 """Cells of a column at most: a day of one event need not be a wall."""
 
+_STEPS: dict[str, tuple[int, ...]] = {
+    "year": (1, 2, 5, 10),
+    "month": (1, 2, 3, 6, 12),
+    "week": (1, 2, 4, 13, 26),
+    "day": (1, 2, 7, 14, 28),
+    "hour": (1, 2, 3, 6, 12),
+    "minute": (1, 2, 5, 10, 15, 30),
+}
+"""Every how many bins a label may stand."""
+
 
 def column_cells(bins: int, cells: int) -> int:
     """The cells of each of so many columns in a room."""
@@ -71,12 +81,12 @@ def axis(activity: Activity, cells: int, glyphs: Glyphs, place: int | None = Non
         return pad("", cells)
     each, left = column_cells(len(activity.bins), room_for(cells, most)), len(f"{most:,}") + 1
     line = [" "] * cells
-    free = left
-    for number, one in enumerate(activity.bins):
+    room = max(width(one.label) for one in activity.bins) + 2
+    step = next((one for one in _STEPS[activity.unit] if one * each >= room), -(-room // each))
+    for number, one in list(enumerate(activity.bins))[::step]:
         at, size = left + number * each, width(one.label)
-        if at >= free and at + size <= cells:
+        if at + size <= cells:
             line[at : at + size] = one.label
-            free = at + size + 2
     if place is not None and left + place * each < cells:
         _point(line, left + place * each, glyphs)
     return "".join(line)

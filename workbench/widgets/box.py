@@ -133,11 +133,13 @@ class Popup(ModalScreen[T], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """The box and what is in it."""
-        # Fitted before it is drawn: every layout of a screen is sent whole.
         self._box.set_class(self.glyphs == ASCII, "ascii")
-        self._fit()
         with self._box:
             yield self.body
+
+    def on_mount(self) -> None:
+        """Takes its size."""
+        self._fit()
 
     def on_resize(self) -> None:
         """Takes another size."""
@@ -148,7 +150,7 @@ class Popup(ModalScreen[T], inherit_bindings=False):
         """Every key is the popup's, known or not."""
         event.stop()
         event.prevent_default()
-        # A second key may be on its way while the box is already going.
+        # Another key may be on its way while the box is already going.
         if not self._left:
             self.press(event.key, event.character if event.is_printable else None)
 

@@ -1,0 +1,150 @@
+"""Ways through a timeline: into a day and an hour and out again, along sessions, silences and matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from queries import activity
+from queries.question import Row
+from screens import user_moves as moves
+from screens.frame import asking, finding
+from screens.user_state import Matches, UserState
+from workbench.output.cells import duration
+
+
+class UserWalk(UserState):
+    """What moves the cursor and the span."""
+
+    def do_nearer(self) -> None:
+        """Looks into the day, then the hour, of the event in hand."""
+        row, span = self.held, self.span
+        if row is None:
+            return
+        if span is not None and span.unit == "hour":
+            self.say("an hour's minutes are the nearest; - goes back")
+            return
+        self.look(activity.nearer(span, activity.moment(str(row["ts"])), self.zone))
+
+    def do_farther(self) -> None:
+        """Looks out again."""
+        self.look(activity.farther(self.span, self.zone))
+
+    def do_all_time(self) -> None:
+        """Takes the span away."""
+        self.look(None)
+
+    def do_next_session(self) -> None:
+        """Goes to the next session in sight; past the last one in a span, to the span that holds the next."""
+        self._session(1)
+
+    def do_previous_session(self) -> None:
+        """Goes to the session before."""
+        self._session(-1)
+
+    def _session(self, step: int) -> None:
+        table, span, asked = self.table, self.span, self.asked
+        place = None if table is None else moves.next_session(table, self.grid.cursor_row, step)
+        if place is not None:
+            self.grid.go_to(place)
+            return
+        if span is not None and asked is not None:
+            later = (step > 0) == asked.oldest
+            at = moves.session_beyond(self._sessions, span, later=later)
+            if at is not None:
+                self.land_last = step < 0
+                self.look(activity.moved(span, at, self.zone))
+                return
+        self.say("no further session in sight" if step > 0 else "no session before in sight")
+
+    @property
+    def _sessions(self) -> Sequence[Mapping[str, object]]:
+        found = None if self.answer is None else self.answer.result.totals.get("sessions")
+        return found if isinstance(found, list) else ()
+
+    def do_next_gap(self) -> None:
+        """Goes to the event after the next long silence."""
+        self._gap(1)
+
+    def do_previous_gap(self) -> None:
+        """Goes to the event after the long silence before."""
+        self._gap(-1)
+
+    def _gap(self, step: int) -> None:
+        assert self.answer is not None
+        gap = float(str(self.answer.result.totals["session_gap_seconds"]))
+        known = activity.silences(self._sessions, gap)
+        least = activity.long_silence(known, gap)
+        row = self._seek(step, lambda row: moves.is_silence(row, least))
+        if row is not None:
+            seconds = float(str(row["since_previous_seconds"]))
+            longer = sum(one > seconds for one in known)
+            told = "the longest" if not longer else f"number {longer + 1} by length"
+            self.say(f"silence of {duration(seconds)} before this, {told} of {max(len(known), longer + 1):,}")
+        else:
+            self.say(f"no further silence of {duration(least)} or more in sight")
+
+    def _seek(self, step: int, wanted: Callable[[Row], bool]) -> Row | None:
+        table = self.table
+        place = None if table is None else moves.next_row(table, self.grid.cursor_row, step, wanted)
+        if place is None or table is None:
+            return None
+        self.grid.go_to(place)
+        return table.row(place)
+
+    def do_next_match(self) -> None:
+        """Goes to the next match."""
+        self._match(1)
+
+    def do_previous_match(self) -> None:
+        """Goes to the match before."""
+        self._match(-1)
+
+    def _match(self, step: int) -> None:
+        if self.matches is not None:
+            if self._seek(step, self._is_match) is None:
+                self.say(f"no further match of {self.matches.text}")
+            return
+        now = finding.sought(self)
+        if now is not None and now.text is not None:
+            finding.again(self, step)
+        else:
+            self.do_matching()
+
+    def do_matching(self) -> None:
+        """Asks for a condition; its matches are what the cursor can go to."""
+        whole = self.whole
+        if whole is None:
+            return
+
+        def done(text: str) -> None:
+            wanted = text.strip()
+            if not wanted:
+                self.matches = None
+                return
+            both = wanted if whole.match is None else f"({whole.match}) AND ({wanted})"
+            session = self.workbench.session
+            self.aside(
+                lambda task: moves.keys_of(session.answer(replace(whole, match=both), task).table.rows()),
+                lambda keys: self._found(Matches(wanted, whole, keys)),
+                "looking for matches",
+            )
+
+        self.prompt.ask(
+            "go to", "" if self.matches is None else self.matches.text, done=done,
+            complete=asking.last_word(asking.properties(self)),
+            hint="events for which this is true, as amount > 100; { and } go to them; empty: none",
+        )  # fmt: skip
+
+    def _found(self, found: Matches) -> None:
+        self.matches = found
+        row = self.held
+        if row is None or not found.keys:
+            self.say(f"no event matches {found.text}")
+            return
+        if moves.key_of(row) not in found.keys:
+            _ = self._seek(1, self._is_match) or self._seek(-1, self._is_match)
+        self.say(f"{len(found.keys):,} match; {{ and }} go on")
+
+    def _is_match(self, row: Row) -> bool:
+        return self.matches is not None and moves.key_of(row) in self.matches.keys
