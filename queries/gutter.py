@@ -42,6 +42,12 @@ def gutter(rows: Iterable[Row], totals: Mapping[str, object]) -> dict[Key, Told]
     return {key: _told(mine, times) for key, mine in found.items()}
 
 
+def deepest(told: Mapping[Key, Told]) -> Key | None:
+    """The event that counts as the furthest step, the first of several; None where none counts."""
+    counted = [(-one.counted, key) for key, one in told.items() if one.counted is not None]
+    return min(counted)[1] if counted else None
+
+
 def _told(rows: list[Row], times: list[list[object]]) -> Told:
     steps: set[int] = set()
     counted: set[int] = set()

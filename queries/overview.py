@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -82,7 +82,9 @@ def answer(request: OverviewRequest, data: Sessioned) -> Result:
     now, before = counting.totals()
     by_day = counting.by_day()
     rows = [_row(figure, data, counting, parts, now, before, by_day) for figure in FIGURES]
-    look = looks(request.scope, data, within, parts, counting, asked)
+    look = looks(
+        request.scope, lambda scope: replace(request, scope=scope), data, within, parts, counting, asked
+    )
     counts = (now["events"] or 0, now["people"] or 0)
     loaded = _loaded(data, asked)
     totals = {
@@ -101,7 +103,7 @@ def answer(request: OverviewRequest, data: Sessioned) -> Result:
         meta=meta(data, within, counts),
         layout=_LAYOUT,
         rule="\n".join((*(_told(one) for one in look), _RULE)),
-        people=_Behind(counting, parts),
+        people=Behind(counting, parts, tuple(look)),
         page=_page(loaded, totals),
         sql=tuple(asked),
     )
@@ -306,11 +308,13 @@ def _told(look: Look) -> str:
 # --- people -------------------------------------------------------------------------------------------------
 
 
-class _Behind:
-    """The people behind each figure."""
+class Behind:
+    """The people behind each figure, and the questions behind what to look at."""
 
-    def __init__(self, counting: Counting, parts: Spans) -> None:
+    def __init__(self, counting: Counting, parts: Spans, looks: tuple[Look, ...]) -> None:
         self._counting, self._parts = counting, parts
+        self.looks = looks
+        """As the totals list them."""
 
     def codes(self, cell: str) -> NDArray[np.int64]:
         """The people of a figure's events, ascending; of ``FIGURE@previous`` those of the period before.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from queries import ranges
+from queries.catalogue import EventsRequest
+from queries.check import CheckRequest
 from queries.checks import FILES, Notes
+from queries.funnel_request import FunnelRequest
 from queries.one_person import Sessioned
 from queries.overview_figures import FIGURES, Counting, Spans, day_sql
 from queries.periods import Periods
-from queries.question import Note, Scope
+from queries.question import Note, Request, Scope
 from queries.scope import Within
 from queries.steps import Step
 from queries.suggest import shown
@@ -36,8 +39,13 @@ class Look:
     """``data``, ``role``, ``day`` or ``change``."""
     what: str
     why: str
-    command: str
-    """The command line that shows it."""
+    request: Request
+    """The question that shows it."""
+
+    @property
+    def command(self) -> str:
+        """The same as a command line."""
+        return shlex.join(["workbench", *self.request.arguments()])
 
     def to_dict(self) -> dict[str, object]:
         """As JSON carries it."""
@@ -68,13 +76,19 @@ class Change:
 
 
 def looks(
-    scope: Scope, data: Sessioned, within: Within, spans: Spans, counting: Counting, asked: list[str]
+    scope: Scope,
+    again: Callable[[Scope], Request],
+    data: Sessioned,
+    within: Within,
+    spans: Spans,
+    counting: Counting,
+    asked: list[str],
 ) -> list[Look]:
-    """What to look at, what bends every number first."""
+    """What to look at, what bends every number first; ``again`` makes the overview of another scope."""
     found = list(_warnings(scope, data.survey().notes))
-    found += _roles(scope, data, counting)
+    found += _roles(scope, counting)
     if spans.days is not None:
-        found += _running_day(scope, data, within, spans.days)
+        found += _running_day(scope, again, data, within, spans.days)
         found += _changes(scope, data, within, spans.days, asked)
     return found
 
@@ -82,19 +96,19 @@ def looks(
 def _warnings(scope: Scope, notes: Sequence[Note]) -> Iterator[Look]:
     """What the survey warns of, what it left out first."""
     told = sorted((note for note in notes if note.level == "warning"), key=lambda note: not note.sets_aside)
-    # A check looks at rows that are nobody's too, so it takes no rule over people.
-    over = replace(scope, who=None)
+    # Reading is of everything there is, whatever the range and the people.
+    over = replace(scope, since=None, until=None, last=None, where=None, who=None)
     for note in told[:MOST_WARNINGS]:
         check, advice = _CHECKS.get(note.code, (None, "numbers may be bent by it"))
-        only = [] if check is None else ["--only", check]
-        yield Look("data", note.text, advice, _command(["check", *only], over))
+        only = () if check is None else (check,)
+        yield Look("data", note.text, advice, CheckRequest(only=only, scope=over))
     if len(told) > MOST_WARNINGS:
         rest = len(told) - MOST_WARNINGS
         what = f"{rest} more warning{'' if rest == 1 else 's'}"
-        yield Look("data", what, "numbers may be bent by them", _command(["check"], over))
+        yield Look("data", what, "numbers may be bent by them", CheckRequest(scope=over))
 
 
-def _roles(scope: Scope, data: Sessioned, counting: Counting) -> Iterator[Look]:
+def _roles(scope: Scope, counting: Counting) -> Iterator[Look]:
     """Figures that cannot be told, by what is missing."""
     lacking: dict[str, list[str]] = {}
     for figure in FIGURES:
@@ -103,10 +117,12 @@ def _roles(scope: Scope, data: Sessioned, counting: Counting) -> Iterator[Look]:
             lacking.setdefault(reason, []).append(figure.name)
     for reason, names in lacking.items():
         why = f"{', '.join(names)} cannot be told: name the event under [roles] in workbench.toml"
-        yield Look("role", reason, why, _command(["events"], scope))
+        yield Look("role", reason, why, EventsRequest(scope=scope))
 
 
-def _running_day(scope: Scope, data: Sessioned, within: Within, days: Periods) -> Iterator[Look]:
+def _running_day(
+    scope: Scope, again: Callable[[Scope], Request], data: Sessioned, within: Within, days: Periods
+) -> Iterator[Look]:
     """The newest day, where more than an hour of it is still to come."""
     as_of, zone = data.survey().as_of, ranges.zone(data.timezone)
     last = len(days.names) - 1
@@ -125,7 +141,7 @@ def _running_day(scope: Scope, data: Sessioned, within: Within, days: Periods) -
         "day",
         f"{days.names[last]} is known up to {ranges.iso(as_of, zone)[11:16]}",
         "its figures are lower than a whole day's: leave it out to compare days",
-        _command(["overview"], replace(scope, since=since, until=day_before, last=None)),
+        again(replace(scope, since=since, until=day_before, last=None)),
     )
 
 
@@ -174,18 +190,14 @@ def _change(scope: Scope, days: Periods, change: Change, why: str) -> Look:
     day, before = days.names[change.place], days.names[change.place - 1]
     moved = "rose" if change.after > change.before else "fell"
     share = "" if not change.before else f" by {abs(change.after / change.before - 1) * 100:,.0f} %"
-    step = ["--step", str(Step((change.event,))), "--entry", "every", "--window", "none", "--trend", "day"]
     over = replace(scope, since=days.names[0], until=days.names[-1], last=None)
+    step = Step((change.event,))
     return Look(
         "change",
         f"{shown(change.event)} {moved}{share} on {day}: {change.after:,}, {change.before:,} on {before}",
         why,
-        _command(["funnel", *step], over),
+        FunnelRequest(steps=(step,), window=None, entry="every", trend="day", scope=over),
     )
-
-
-def _command(question: list[str], scope: Scope) -> str:
-    return shlex.join(["workbench", *question, *scope.arguments()])
 
 
 _CHECKS: dict[str, tuple[str | None, str]] = {

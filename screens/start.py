@@ -209,7 +209,7 @@ class StartScreen(Frame):
         cells, rows = self.app.size
         here = Path.cwd()
         drawn = picture(
-            f"no workspace in {here} or its parents; what shall be opened?",
+            f"what shall be opened? No workspace in {here} or its parents",
             self.offers,
             self.place,
             lessons(self.keymap, self.tried, self.workbench.glyphs),
@@ -274,7 +274,7 @@ def picture(
     none_found: bool,
 ) -> list[Text]:
     """The offers around the cursor, and below them the lessons, in so many cells and rows."""
-    head = [Text(clip(f" {clean(heading)}", cells), "bold", end=""), Text("", end="")]
+    head = [Text(_fit(f" {clean(heading)}", cells, glyphs), "bold", end=""), Text("", end="")]
     foot = [
         Text(""),
         Text(" five keys to begin with", "bold"),
@@ -296,11 +296,15 @@ def picture(
 
 def _offer(offer: Offer, labels: int, cells: int, glyphs: Glyphs, *, in_hand: bool) -> Text:
     point = glyphs.point if in_hand else " " * width(glyphs.point)
-    label = pad(clean(offer.label), labels)
-    detail = clip(clean(offer.detail), max(cells - labels - width(point) - 4, 0))
+    label = pad(_fit(clean(offer.label), labels, glyphs), labels)
+    detail = _fit(clean(offer.detail), cells - labels - width(point) - 4, glyphs)
     return Text.assemble(f" {point} ", (label, "reverse" if in_hand else ""), f"  {detail}", end="")
 
 
 def _lesson(lesson: tuple[str, str, str], glyphs: Glyphs, cells: int) -> Text:
     tick, key, words = lesson
-    return Text(clip(f" {tick:<{width(glyphs.ok)}} {key:<6} {words}", cells), end="")
+    return Text(_fit(f" {tick:<{width(glyphs.ok)}} {key:<6} {words}", cells, glyphs), end="")
+
+
+def _fit(text: str, cells: int, glyphs: Glyphs) -> str:
+    return text if width(text) <= cells else clip(text, cells)[:-1] + glyphs.more[: max(cells, 0)]

@@ -155,7 +155,9 @@ class UserScreen(UserEdits, UserWalk, UserBeside):
         page = answer.result.page
         lines = () if page is None else page.lines
         if self.view == "profile":
-            self._profile_lines(texts.whole_profile(lines, cells - 2)[: max(rows - 10, 3)])
+            self._profile_lines(
+                texts.whole_profile(lines, cells - 2, self.workbench.glyphs)[: max(rows - 10, 3)]
+            )
         else:
             most = 0 if self.view == "table" else 5 if rows >= TALL else 1 if self.has_class("short") else 3
             self._profile_lines(texts.short_profile(lines, cells - 2, most, self.workbench.glyphs))

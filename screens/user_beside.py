@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from queries.gutter import gutter
+from queries.gutter import deepest, gutter
+from screens import user_moves as moves
 from screens import user_text as texts
 from screens.user_funnel import explaining, funnel_of
 from screens.user_state import UserState
@@ -46,8 +47,18 @@ class UserBeside(UserState):
         self.explained = answer
         self.told_by_event = gutter(answer.result.rows, answer.result.totals)
         self.say("")
+        self._land()
         self.grid.refresh()
         self.refresh_form()
+
+    def _land(self) -> None:
+        """Goes to the furthest step that counts, where the cursor was not moved yet."""
+        key, table = deepest(self.told_by_event), self.table
+        if key is None or table is None or self.grid.cursor_row:
+            return
+        place = moves.place_when(table, *key)
+        if place is not None:
+            self.grid.go_to(place)
 
     def do_explain(self) -> None:
         """Says why this person counts in the funnel as they do."""

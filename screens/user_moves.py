@@ -64,6 +64,17 @@ def place_of(table: Table, sought: Row) -> int | None:
     return None
 
 
+def place_when(table: Table, ts: str, event: str) -> int | None:
+    """Where the first event of a time and name stands; only rows of its day are read."""
+    starts = [int(one) for one in table.key_runs("day")]
+    for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
+        if table.row(start)["day"] == ts[:10]:
+            for at, row in enumerate(table.rows(start, end), start):
+                if (row["ts"], row["event"]) == (ts, event):
+                    return at
+    return None
+
+
 def session_beyond(
     sessions: Iterable[Mapping[str, object]], span: activity.Span, *, later: bool
 ) -> int | None:

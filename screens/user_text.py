@@ -30,20 +30,28 @@ BEGIN = (
 )
 
 
+_PLAIN = str.maketrans({"…": "~", "–": "-", "·": "-", "→": "->"})
+
+
+def plain(text: str, glyphs: Glyphs) -> str:
+    """The text with the signs that the terminal has."""
+    return text.translate(_PLAIN) if glyphs.more.isascii() else text
+
+
 def short_profile(lines: Sequence[tuple[str, str]], cells: int, rows: int, glyphs: Glyphs) -> list[str]:
     """A profile in at most so many lines, each clipped."""
     found: list[str] = []
     for labels in _TOGETHER[:rows]:
         parts = [f"{label} {text}" if label in _NAMED else text for label, text in lines if label in labels]
         if parts:
-            found.append(clip(f" {glyphs.dot} ".join(map(clean, parts)), cells))
+            found.append(plain(clip(f" {glyphs.dot} ".join(map(clean, parts)), cells), glyphs))
     return found
 
 
-def whole_profile(lines: Sequence[tuple[str, str]], cells: int) -> list[str]:
+def whole_profile(lines: Sequence[tuple[str, str]], cells: int, glyphs: Glyphs) -> list[str]:
     """Every line of a profile with its label."""
     labels = max((width(label) for label, _ in lines), default=0)
-    return [clip(f"{label:<{labels}}  {clean(text)}", cells) for label, text in lines]
+    return [plain(clip(f"{label:<{labels}}  {clean(text)}", cells), glyphs) for label, text in lines]
 
 
 def event_text(row: Row, told: Told | None) -> str:

@@ -108,6 +108,9 @@ class UserWalk(UserState):
         now = finding.sought(self)
         if now is not None and now.text is not None:
             finding.again(self, step)
+        elif self.told_by_event:
+            if self._seek(step, lambda row: (row["ts"], row["event"]) in self.told_by_event) is None:
+                self.say("no further event of the funnel in sight")
         else:
             self.do_matching()
 

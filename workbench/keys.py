@@ -155,6 +155,13 @@ def fold(character: str) -> str:
     return folded if len(folded) == 1 else character.translate(_SIGNS)
 
 
+def one_character(character: str | None) -> str | None:
+    """What a key press types; None for enter, tab and the like, to which drivers give a character too."""
+    # The full-width space is no printable character to Python.
+    typed = character is not None and len(character) == 1 and fold(character).isprintable()
+    return character if typed else None
+
+
 def printed(key: str) -> str:
     """A key as people read it: ``esc``, ``space``, ``ctrl+d``, a character as it is."""
     return _PRINTED.get(key, key)
@@ -196,10 +203,11 @@ class Keymap:
 
     def action(self, key: str, character: str | None) -> Action | None:
         """What a key press means in Browse; ``key`` and ``character`` as the terminal's driver names them."""
-        if character is not None and len(character) == 1 and character.isprintable():
-            folded = fold(character)
-            return self._by_key.get("space" if folded == " " else folded)
-        return self._by_key.get(key)
+        typed = one_character(character)
+        if typed is None:
+            return self._by_key.get(key)
+        folded = fold(typed)
+        return self._by_key.get("space" if folded == " " else folded)
 
     def named(self, name: str) -> Action | None:
         """The action of a name."""

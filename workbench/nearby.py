@@ -40,6 +40,8 @@ class Nearby:
 
     def told(self) -> str:
         """How much it is, and of what."""
+        if not self.files:
+            return "not looked into: there is too much here"
         count = (
             "" if not self.path.endswith("/") else f"{self.files:,} file{'' if self.files == 1 else 's'}, "
         )
@@ -53,7 +55,7 @@ def nearby(folder: Path, *, seconds: float = _SECONDS) -> list[Nearby]:
     found = [Nearby(file.path.name, 1, file.size, (_NAMES[file.format],), True) for file in _files(folder)]
     for name in _folders(folder):
         files, whole = _below(folder / name, until)
-        if files:
+        if files or not whole:
             formats = Counter(_NAMES[file.format] for file in files).most_common()
             total = sum(file.size for file in files)
             found.append(Nearby(f"{name}/", len(files), total, tuple(each for each, _ in formats), whole))

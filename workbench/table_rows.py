@@ -102,16 +102,37 @@ def rows_of(rows: Iterable[Row], keys: Sequence[str]) -> Rows:
 
 
 def rows_of_arrow(table: pa.Table) -> Rows:
-    """Arrow data as it is; times finer than microseconds are cut there, as Python has none."""
+    """Arrow data, copied only where a type is not one of ours.
+
+    Times finer than microseconds are cut there, as Python has none.
+    """
     import pyarrow as pa
 
-    for index, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
-            coarse = table.column(index).cast(pa.timestamp("us", tz=field.type.tz), safe=False)
-            table = table.set_column(index, field.name, coarse)
-    batches = tuple(table.to_batches())
-    kinds: tuple[Kind, ...] = ("given",) * table.num_columns
-    return Rows(tuple(table.column_names), kinds, batches, _starts(batch.num_rows for batch in batches))
+    found = [_kept(column) for column in table.columns]
+    arrays = [array for _, array in found]
+    batches = tuple(pa.Table.from_arrays(arrays, names=table.column_names).to_batches())
+    starts = _starts(batch.num_rows for batch in batches)
+    return Rows(tuple(table.column_names), tuple(kind for kind, _ in found), batches, starts)
+
+
+def _kept(column: pa.ChunkedArray) -> tuple[Kind, pa.ChunkedArray]:
+    import pyarrow as pa
+    from pyarrow import types
+
+    given = column.type
+    if types.is_integer(given) and given != pa.uint64():
+        return "integer", column.cast(pa.int64())
+    if types.is_floating(given):
+        return "number", _as_json(column.cast(pa.float64()))
+    if types.is_boolean(given):
+        return "boolean", column
+    if types.is_string(given) or types.is_large_string(given):
+        return "text", column.cast(pa.string())
+    if types.is_null(given):
+        return "nothing", column
+    if types.is_timestamp(given) and given.unit == "ns":
+        return "given", column.cast(pa.timestamp("us", tz=given.tz), safe=False)
+    return "given", column
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +182,6 @@ def _starts(lengths: Iterable[int]) -> tuple[int, ...]:
 def _column(values: list[object]) -> tuple[Kind, pa.Array]:
     """Values as one Arrow array, and of which kind they are."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     types = set(map(type, values)) - {type(None)}
     if types == {Decimal}:
@@ -174,15 +194,20 @@ def _column(values: list[object]) -> tuple[Kind, pa.Array]:
     kind = _SIMPLE.get(types.pop(), "json") if len(types) == 1 else _of_several(types)
     try:
         if kind == "number":
-            array = pa.array(values, pa.float64())
-            # As JSON has them: no infinities, and minus zero is zero.
-            return kind, pc.add(pc.if_else(pc.is_finite(array), array, None), 0.0)
+            return kind, _as_json(pa.array(values, pa.float64()))
         if kind in ("integer", "boolean", "text"):
             return kind, pa.array(values, _types()[kind])
     except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):
         # An integer beyond 64 bits, or text with half a surrogate pair.
         kind = "numeric" if kind == "integer" else "json"
     return kind, _texts(values, kind)
+
+
+def _as_json(numbers: pa.Array) -> pa.Array:
+    """Numbers as JSON has them: no infinities, and minus zero is zero."""
+    import pyarrow.compute as pc
+
+    return pc.add(pc.if_else(pc.is_finite(numbers), numbers, None), 0.0)
 
 
 def _of_several(types: set[type]) -> Kind:

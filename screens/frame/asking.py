@@ -160,7 +160,7 @@ def among(known: Sequence[tuple[str, str]]) -> Callable[[str], list[Completion]]
         wanted = text.strip().casefold()
         begin = [one for one in known if one[0].casefold().startswith(wanted)]
         hold = [one for one in known if wanted in one[0].casefold() and one not in begin]
-        return [Completion(name, detail) for name, detail in [*begin, *hold] if name != text]
+        return [Completion(name, detail) for name, detail in [*begin, *hold]]
 
     return complete
 

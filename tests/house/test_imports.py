@@ -15,7 +15,9 @@ FORBIDDEN = {
     "workbench": {"screens"},
     "screens": {"duckdb"},
 }
-"""Package → what none of its modules may import; the app alone will open screens, by name."""
+"""Package → what none of its modules may import; the app alone opens screens, by name."""
+APP = ROOT / "workbench" / "app.py"
+"""The one module below the screens that knows them."""
 ONE_DOOR = {"plotext": "workbench/charts.py"}
 
 
@@ -35,7 +37,8 @@ MODULES = sorted(path for package in FORBIDDEN for path in (ROOT / package).rglo
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_downstairs(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
-    assert imported(path) & FORBIDDEN[package] == set()
+    allowed = {"screens"} if path == APP else set()
+    assert imported(path) & FORBIDDEN[package] <= allowed
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

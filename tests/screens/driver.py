@@ -32,6 +32,10 @@ class Driver:
         await self._pilot.press(*keys)
         await self.settled()
 
+    async def start(self, *keys: str) -> None:
+        """Presses keys and does not wait for what they set going."""
+        await self._pilot.press(*keys)
+
     async def type(self, text: str) -> None:
         """Types text, a key a character."""
         await self.press(*("space" if character == " " else character for character in text))

@@ -115,7 +115,8 @@ def caption(activity: Activity, what: str, cells: int, glyphs: Glyphs) -> str:
         what,
         f"{events:,}" + ("" if shown == events else f", {shown:,} shown"),
     ]
-    return pad(clip(f" {glyphs.dot} ".join(clean(part) for part in parts if part), cells), cells)
+    line = f" {glyphs.dot} ".join(clean(part) for part in parts if part)
+    return pad(clip(line.replace("–", "-") if glyphs.more.isascii() else line, cells), cells)
 
 
 class ActivityChart(Widget, inherit_bindings=False):

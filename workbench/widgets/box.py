@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar, TypeVar
 
 from rich.segment import Segment
@@ -16,7 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from workbench.glyphs import ASCII, UNICODE, Glyphs
-from workbench.keys import Keymap
+from workbench.keys import Keymap, one_character
 from workbench.text import clean, clip, pad, width
 
 T = TypeVar("T")
@@ -101,11 +102,11 @@ class Popup(ModalScreen[T], inherit_bindings=False):
         self._box = Vertical(id="box")
         self._fitted = Size(0, 0)
 
-    @property
+    @cached_property
     def keymap(self) -> Keymap:
-        """The user's keys where the program has them, else those that ship."""
-        known = getattr(self.app, "keymap", None)
-        return known if isinstance(known, Keymap) else Keymap()
+        """The keys of the screen it stands over, as the user has them; else those that ship."""
+        below = (vars(screen).get("keymap") for screen in reversed(self.app.screen_stack))
+        return next((keymap for keymap in below if isinstance(keymap, Keymap)), None) or Keymap()
 
     @property
     def glyphs(self) -> Glyphs:
@@ -152,7 +153,7 @@ class Popup(ModalScreen[T], inherit_bindings=False):
         event.prevent_default()
         # Another key may be on its way while the box is already going.
         if not self._left:
-            self.press(event.key, event.character if event.is_printable else None)
+            self.press(event.key, one_character(event.character))
 
     def press(self, key: str, character: str | None) -> None:
         """What a key means."""

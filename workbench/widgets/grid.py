@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Extra", "Grid"]
 
 
+class _OfGrid(Message):
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self.grid = grid
+
+    @property
+    def control(self) -> Grid:
+        """The grid it is about."""
+        return self.grid
+
+
 class Grid(Widget, can_focus=False):
     """A table of an answer. It takes no keys: the screen calls its methods.
 
@@ -50,27 +61,11 @@ class Grid(Widget, can_focus=False):
     Grid > .grid--resting { text-style: underline; }
     """
 
-    class Moved(Message):
+    class Moved(_OfGrid):
         """The cursor stands elsewhere, or on another table, or was clicked on."""
 
-        def __init__(self, grid: Grid) -> None:
-            super().__init__()
-            self.grid = grid
-
-        @property
-        def control(self) -> Grid:
-            return self.grid
-
-    class Picked(Message):
+    class Picked(_OfGrid):
         """A cell was clicked twice: what enter does is meant."""
-
-        def __init__(self, grid: Grid) -> None:
-            super().__init__()
-            self.grid = grid
-
-        @property
-        def control(self) -> Grid:
-            return self.grid
 
     def __init__(
         self, *, id: str | None = None, classes: str | None = None, empty: str = "(no rows)"
@@ -85,6 +80,8 @@ class Grid(Widget, can_focus=False):
         self._changed: list[Region] = []
         """The cells that are to be drawn anew; none while everything is."""
         self._is_whole = True
+        """Whether everything is to be drawn anew."""
+        self._looks: grid_drawing.Looks | None = None
 
     # What is shown
 
@@ -275,11 +272,13 @@ class Grid(Widget, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line, from the rows in sight alone."""
-        segments = grid_drawing.line(self._view, y, self._looks(), self.marks, self._empty)
+        assert self._looks is not None
+        segments = grid_drawing.line(self._view, y, self._looks, self.marks, self._empty)
         return Strip(segments, self.size.width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines in sight, of which only the cells that changed are sent where those are known."""
+        self._looks = self._look()
         lines = super().render_lines(crop)
         changed, self._changed, self._is_whole = self._changed, [], False
         shift = self.content_offset - crop.offset
@@ -295,7 +294,7 @@ class Grid(Widget, can_focus=False):
             self._changed, self._is_whole = [], True
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
-    def _looks(self) -> grid_drawing.Looks:
+    def _look(self) -> grid_drawing.Looks:
         base = self.rich_style + Style(dim=True) if self._stale else self.rich_style
 
         def of(name: str) -> Style:

@@ -79,8 +79,8 @@ def _header(view: View, glyphs: Glyphs) -> str:
 def _row(view: View, row: int, looks: Looks, marks: Set[int]) -> list[Segment]:
     assert view.table is not None
     is_marked = bool(marks) and view.table.number(row) in marks
-    out = [Segment(pad(looks.glyphs.mark, LEFT) if is_marked else " " * LEFT, looks.mark)]
-    text, at = "", LEFT
+    out = [Segment(pad(looks.glyphs.mark, LEFT), looks.mark)] if is_marked else []
+    text, at = "" if is_marked else " " * LEFT, LEFT
     cells = view.texts(row)
     for one in view.placed:
         column = view.columns.all[one.number]

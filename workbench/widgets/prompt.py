@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -84,10 +85,15 @@ def visible(value: str) -> str:
             out.append(char if free else REPLACED)
             free = False
             continue
-        seen = clean(char)
-        out.append(seen if len(seen) == 1 else REPLACED)
+        out.append(_seen(char))
         free = True
     return "".join(out)
+
+
+@lru_cache(maxsize=8192)
+def _seen(char: str) -> str:
+    seen = clean(char)
+    return seen if len(seen) == 1 else REPLACED
 
 
 def one_line(text: str) -> tuple[str, str]:
