@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
-from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
@@ -46,8 +45,9 @@ class OverviewScreen(Frame):
     OverviewScreen #loaded { height: auto; }
     OverviewScreen #grid { height: 11; margin: 1 0 0 0; }
     OverviewScreen #look { height: 1fr; }
+    OverviewScreen.wide #look { margin: 1 0 0 0; }
     OverviewScreen.short #grid { height: 1fr; margin: 0; }
-    OverviewScreen.short #look { height: 4; }
+    OverviewScreen.short #look { height: 4; margin: 0; }
     """
 
     def first_request(self) -> Request | None:
@@ -189,12 +189,16 @@ class OverviewScreen(Frame):
         return Door(figure, figure)
 
     def open_row(self) -> None:
-        """The question that shows what to look at."""
-        request = self._look()
-        if request is None:
-            super().open_row()
-        else:
+        """The question that shows what to look at; of a figure that cannot be told, why."""
+        request, row = self._look(), self.grid.current_row()
+        if request is not None:
             self.workbench.open_screen(request.report, request)
+        elif row is not None and self.answer is not None:
+            notes = [note for note in self.answer.result.notes if note.code == "not-available"]
+            told = [
+                note.text for note in notes if str(row["figure"]) in note.text.partition(":")[0].split(", ")
+            ]
+            self.say(told[0] if told else f"{row['figure']}: nothing in scope to make it of")
 
     def command(self) -> str:
         """The command line of the answer, or of what to look at."""
@@ -208,12 +212,9 @@ class OverviewScreen(Frame):
         behind = cast("Behind", self.answer.result.people)
         return behind.looks[grid.table.number(grid.cursor_row)].request
 
-    @on(Grid.Moved)
-    def _tell_command(self, event: Grid.Moved) -> None:
+    def told(self, answer: Answer) -> list[str]:
         """Beside what to look at stands the command that shows it."""
-        row = event.grid.current_row()
-        if event.grid.id == "look" and self.pane == LOOK and row is not None:
-            self.say(str(row["command"]))
+        return [self.command()] if self._look() is not None else super().told(answer)
 
 
 SCREEN = OverviewScreen

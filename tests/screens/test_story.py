@@ -55,6 +55,9 @@ def test_the_forced_login_is_found_by_keyboard_alone(shop: Path, size: tuple[int
             assert len(shown) == min(len(planted), size[1] - 6)
             await d.press("enter")
             assert shown[0] in d.lines()[0]
+            # The timeline opens where the funnel stopped; what came after stands above it, newest day first.
+            assert re.search(r"21:56:\d\d .* login_prompt", d.text())
+            await d.press("g", "g")
             told = " ".join(line.strip() for line in d.lines())
             assert re.search(r"! cart lost: \d pieces worth [\d,.]+; last known \S+ 21:54:", told)
             assert re.search(r"left \S+ 21:56:\d\d at login_prompt; the identity changed", told)
