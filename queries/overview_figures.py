@@ -144,7 +144,7 @@ class Counting:
 
     # --- SQL ----------------------------------------------------------------------------------------------
 
-    def marked(self, events: str = "events", more: str = "") -> str:
+    def marked(self, events: str = "events", more: str = "", where: str = "") -> str:
         """The events of the range (``part`` 1) and of the period before it (0), with the place of their day."""
         has = self._data.schema.columns
         flags = [f"{self._roles.get(role, 'FALSE')} AS is_{role}" for role in ("order", "refund", "search")]
@@ -155,7 +155,7 @@ class Counting:
             )
         ]  # fmt: skip
         parts = [f"{self._part} AS part", f"{self._day} AS day", "person", *flags, *columns]
-        return f"SELECT {', '.join(parts)}{more}\nFROM {events} WHERE {self._inside}"
+        return f"SELECT {', '.join(parts)}{more}\nFROM {events} WHERE {where}{self._inside}"
 
     @property
     def _part(self) -> str:
@@ -181,7 +181,7 @@ class Counting:
 
     def totals(self) -> tuple[Counts, Counts]:
         """The counts of the range, and of the period before it."""
-        found = self._counted("part", "TRUE")
+        found = self._counted("part", self.marked())
         sessions = self._sessions()
         return tuple(found.get(part, _NOTHING) | {"sessions": sessions[part]} for part in (1, 0))  # type: ignore[return-value]
 
@@ -189,7 +189,9 @@ class Counting:
         """The counts of each of the days listed."""
         if self._spans.days is None:
             return []
-        found = self._counted("day", "part = 1 AND day >= 0")
+        # Said of times themselves, so that files of other days are not read.
+        first, *_, end = self._spans.days.bounds.tolist()
+        found = self._counted("day", self.marked(where=f"ts >= {first} AND ts < {end} AND "))
         sessions = {
             int(str(day)): int(str(count))
             for day, count in self._fetch(
@@ -201,10 +203,10 @@ class Counting:
             for day in range(len(self._spans.days.names))
         ]
 
-    def _counted(self, key: str, condition: str) -> dict[int, dict[str, int | None]]:
+    def _counted(self, key: str, marked: str) -> dict[int, dict[str, int | None]]:
         orders = orders_sql("is_order", has_ids=True)
         rows = self._fetch(
-            f"WITH marked AS (\n{self.marked()}\n)\n"
+            f"WITH marked AS (\n{marked}\n)\n"
             f"SELECT {key}, count(*) AS events, count(DISTINCT person) AS people,\n"
             f"  {orders} AS orders,\n"
             "  count(DISTINCT CASE WHEN is_order THEN person END) AS buyers,\n"
@@ -213,7 +215,7 @@ class Counting:
             "  count(*) FILTER (WHERE is_search) AS searches,\n"
             "  count(*) FILTER (WHERE is_search AND result_count IS NOT NULL) AS counted,\n"
             "  count(*) FILTER (WHERE is_search AND result_count = 0) AS empty\n"
-            f"FROM marked WHERE {condition} GROUP BY {key} ORDER BY {key}"
+            f"FROM marked GROUP BY {key} ORDER BY {key}"
         )
         return {
             int(str(place)): {

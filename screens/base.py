@@ -21,7 +21,7 @@ from screens.frame.form import Field, Form
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.keys import Action, Keymap, load_remapped
 from workbench.session import Answer, Job, Outcome
-from workbench.text import clean, clip, width
+from workbench.text import clean, clip, pad, width
 from workbench.widgets.footer import Footer
 from workbench.widgets.grid import Grid
 from workbench.widgets.prompt import Prompt
@@ -110,8 +110,8 @@ class Frame(Screen[None], inherit_bindings=False):
             return "nothing is asked yet"
         if name in ("copy_cell", "details", "sort", "filter", "find", "find_next", "find_previous", "mark"):
             return None if len(self.table or ()) else "there is no row"
-        if name == "save_people" and self.people_answer() is None:
-            return "there are no people here: enter opens those behind a figure"
+        if name == "save_people" and self.people_answer() is None and self.door() is None:
+            return "there are no people behind this"
         if name == "undo" and not self.past:
             return "nothing to undo"
         if name == "redo" and not self.future:
@@ -419,6 +419,13 @@ class Frame(Screen[None], inherit_bindings=False):
 
         self.app.push_screen(Panel(f"help: {self.title_text()}", help_text(self)))
 
+    def do_theme(self) -> None:
+        """Goes on to the next theme."""
+        from workbench.keys import settings_path
+
+        name = self.workbench.next_theme()
+        self.say(f'{name}; theme = "{name}" in {settings_path()} keeps it')
+
     def do_zoom(self) -> None:
         """Gives the whole screen to the answer, or the form its place back."""
         self.zoomed = not self.zoomed
@@ -569,9 +576,18 @@ class Frame(Screen[None], inherit_bindings=False):
             self.show(outcome.value)
             self._remember(outcome.value)
         elif outcome.error is not None:
+            self._back_to_the_answer()
             self.failed(outcome.error)
         self.refresh_form()
         self.fetch_names()
+
+    def _back_to_the_answer(self) -> None:
+        """The form says what the table shows: a question without an answer waits for redo."""
+        if self.answer is not None and self.request is not None and self.request != self.answer.request:
+            self.future.append(self.request)
+            self.request = self.answer.request
+            if self.past and self.past[-1] == self.request:
+                self.past.pop()
 
     def _remember(self, answer: Answer) -> None:
         from workbench.history import remember
@@ -659,9 +675,7 @@ class Frame(Screen[None], inherit_bindings=False):
         right = finding.place_text(self)
         room = cells - width(right) - 2
         self.query_one("#status", Static).update(
-            Text.assemble(
-                (f" {clip(line, room - 1):<{max(room - 1, 0)}}", style), right, no_wrap=True, end=""
-            )
+            Text.assemble((f" {pad(line, max(room - 1, 0))}", style), f" {right}", no_wrap=True, end="")
         )
 
     def told(self, answer: Answer) -> list[str]:

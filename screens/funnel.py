@@ -35,6 +35,8 @@ WINDOWS = ("30m", "1h", "6h", "12h", "1d", "2d", "3d", "7d", "14d", "30d", "60d"
 TRENDS = (None, "day", "week", "month")
 BAR = 24
 """Cells of a bar in the table."""
+BARS_BESIDE = 110
+"""Cells of a terminal whose table has bars in it; under a table of fewer they stand below."""
 ROOMY = 30
 """Rows of a terminal that has room for form and chart at once."""
 CHART_ROWS = 8
@@ -76,6 +78,8 @@ _OPTIONS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("unit", "unit", "what is counted", ("user", "raw", "session", "order")),
 )  # fmt: skip
 """Key of the request as saved, label, what it means, and its choices where they are few."""
+_NAMES = ("by", "hold", "compare")
+"""Options that are a name of the data's or the workspace's."""
 _DEFAULTS: dict[str, object] = {
     "order": "ordered", "entry": "any", "ties": "order", "exclusion": "drop", "range": "entry", "at": "first",
     "since": "entry", "mature": False, "tolerance": "0s", "top": 10, "unit": "user",
@@ -290,10 +294,15 @@ class FunnelScreen(Frame):
         elif name == "compare":
             complete = asking.among([("previous", "the period before"), *_segments(self)])
         value = _text(name, self.asked.to_dict())
+        # A name or choice is chosen anew, not mended; anything longer is edited as it stands.
+        is_name = bool(choices) or name in _NAMES
+
+        def check(text: str) -> str | None:
+            return None if is_name and not text.strip() else self._with_option(name, text.strip())
+
         self.prompt.ask(
-            label, "" if value == "none" and name != "window" else value, complete=complete, hint=meaning,
-            check=lambda text: self._with_option(name, text.strip()), done=lambda _: None,
-            next=self._next_field,
+            label, "" if is_name or value == "none" else value, complete=complete, check=check, done=lambda _: None,
+            hint=f"now {value}; {meaning}" if is_name else meaning, next=self._next_field,
         )  # fmt: skip
 
     def _next_field(self) -> None:
@@ -415,7 +424,7 @@ class FunnelScreen(Frame):
             columns, rows = _side_by_side(self._rows, answer)
             self.grid.show(Table.of_rows(columns, rows))
         else:
-            extras = () if self.has_class("narrow") else (Extra("bar", "", BAR, self._bar, before="users"),)
+            extras = (Extra("bar", "", BAR, self._bar, before="users"),) if self._has_bars_beside else ()
             self.grid.show(answer.table, extras=extras)
         self._draw_chart(answer)
 
@@ -439,6 +448,11 @@ class FunnelScreen(Frame):
         waiting = sum(int(str(one["open"])) for one in mine if int(str(one["step"])) < int(str(row["step"])))
         drawn = bar(share, cells, self.workbench.glyphs, open_fraction=waiting / entered if entered else 0.0)
         return Text(drawn, style="bold" if row["is_total"] else "")
+
+    @property
+    def _has_bars_beside(self) -> bool:
+        """Whether the table has room for bars."""
+        return self.app.size.width >= BARS_BESIDE
 
     def _bar_lines(self, answer: Answer, cells: int) -> list[str]:
         """Bars of the first rows under each other, where the table has no room for them."""
@@ -477,7 +491,7 @@ class FunnelScreen(Frame):
         request = cast("FunnelRequest", answer.request)
         self._drawn_group = self._group_in_hand()
         found: list[str] = []
-        if self.has_class("narrow") and self.looks != "sides" and self._rows and not request.trend:
+        if not self._has_bars_beside and self.looks != "sides" and self._rows and not request.trend:
             bars = self._bar_lines(answer, cells)
             found = bars if len(bars) + 1 <= rows else []
         room = rows - len(found) - 2

@@ -42,10 +42,11 @@ class OverviewScreen(Frame):
     question = "overview"
     hinted: ClassVar[tuple[str, ...]] = ("enter", "range", "more", "next_pane", "go", "palette", "help")
     DEFAULT_CSS = """
-    OverviewScreen #loaded { height: auto; }
+    OverviewScreen #loaded { height: 3; }
     OverviewScreen #grid { height: 11; margin: 1 0 0 0; }
     OverviewScreen #look { height: 1fr; }
     OverviewScreen.wide #look { margin: 1 0 0 0; }
+    OverviewScreen.short #loaded { height: 1; }
     OverviewScreen.short #grid { height: 1fr; margin: 0; }
     OverviewScreen.short #look { height: 4; margin: 0; }
     """
@@ -97,6 +98,11 @@ class OverviewScreen(Frame):
         if name == "enter" and self.pane == LOOK and not len(self.table or ()):
             return "there is nothing to look at"
         return super().why_not(name)
+
+    def rule_text(self) -> str:
+        """What is computed, and what the sign beside the days means."""
+        sign = self.workbench.glyphs.open
+        return f"{super().rule_text()}\n\n{sign} beside the days: the last one is not over, or not wholly asked for"
 
     def do_less(self) -> None:
         """A shorter range."""
@@ -157,7 +163,7 @@ class OverviewScreen(Frame):
         ticks = min(len(days), MOST_TICKS, self.app.size.width - taken - 2)
         if ticks < min(LEAST_TICKS, len(days)) or len(days) < 2:
             return ()
-        running = self.workbench.glyphs.open if answer.result.rows[0]["is_incomplete"] else ""
+        running = f" {self.workbench.glyphs.open}" if answer.result.rows[0]["is_incomplete"] else ""
         heading = f"{days[-ticks][5:]} to {days[-1][5:]}{running}"
         if len(heading) > ticks:
             heading = f"{ticks} days{running}"
@@ -173,32 +179,52 @@ class OverviewScreen(Frame):
         if self.has_class("short"):
             lines = lines[-1:]
         room = self.app.size.width - 2
-        texts = [Text(f" {clip(clean(line), room)}") for line in lines]
+        more = self.workbench.glyphs.more
+        texts = [Text(f" {clip(clean(line), room).replace('…', more)}") for line in lines]
         self.query_one("#loaded", Static).update(Text("\n").join(texts))
 
     # --- doors ----------------------------------------------------------------------------------------------
 
     def door(self) -> Door | None:
-        """The people behind a figure; under what was before, those of the period before."""
+        """The people behind a figure of the range."""
         row = self.grid.current_row()
-        if self.pane == LOOK or row is None or row["value"] is None:
+        if self.pane == LOOK or row is None or row["value"] is None or self.grid.cursor_key in _PREVIOUS:
             return None
-        figure = str(row["figure"])
-        if self.grid.cursor_key in _PREVIOUS and row["previous"] is not None:
-            return Door(f"{figure}@previous", f"{figure} before")
-        return Door(figure, figure)
+        return Door(str(row["figure"]), str(row["figure"]))
 
     def open_row(self) -> None:
-        """The question that shows what to look at; of a figure that cannot be told, why."""
+        """The question that shows what to look at; behind what was before, the people of then."""
         request, row = self._look(), self.grid.current_row()
         if request is not None:
             self.workbench.open_screen(request.report, request)
-        elif row is not None and self.answer is not None:
-            notes = [note for note in self.answer.result.notes if note.code == "not-available"]
-            told = [
-                note.text for note in notes if str(row["figure"]) in note.text.partition(":")[0].split(", ")
-            ]
-            self.say(told[0] if told else f"{row['figure']}: nothing in scope to make it of")
+        elif row is not None and row["previous"] is not None:
+            self._open_before(str(row["figure"]))
+        elif row is not None:
+            self.say(self._missing(str(row["figure"])))
+
+    def _missing(self, figure: str) -> str:
+        """Why a figure has no value."""
+        notes = () if self.answer is None else self.answer.result.notes
+        for note in notes:
+            figures, _, reason = note.text.partition(": n/a, since ")
+            if note.code == "not-available" and figure in figures.split(", "):
+                return f"{figure}: {reason}"
+        return f"{figure}: there is nothing in scope to make it of"
+
+    def _open_before(self, figure: str) -> None:
+        """Opens the people of the period before, with what they did then."""
+        if self.answer is None:
+            return
+        totals, asked = self.answer.result.totals, self.answer.request
+        since, until = str(totals["previous_from"]), str(totals["previous_to"])
+        request = rescoped(asked, replace(asked.scope, since=since, until=until, last=None))
+
+        def opened(answer: Answer) -> None:
+            self.workbench.open_screen("people", None, of=answer, cell=figure, title=f"{figure} before")
+
+        self.aside(
+            lambda task: self.workbench.session.answer(request, task), opened, "asking for the period before"
+        )
 
     def command(self) -> str:
         """The command line of the answer, or of what to look at."""

@@ -21,6 +21,7 @@ from screens.user_state import TIMELINE
 from screens.user_walk import UserWalk
 from workbench.keys import Action
 from workbench.session import Answer
+from workbench.text import clip
 from workbench.widgets.activity import ActivityChart
 from workbench.widgets.grid import Extra, Grid
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 TALL = 30
 """Rows from which the profile and the histogram get more of them."""
+TIMELINE_ROWS = 9
+"""Rows of the screen that stay beside a whole profile: frame and a few events."""
 VIEWS = ("both", "profile", "table")
 """The profile in short with the histogram; the profile whole; the timeline alone."""
 
@@ -155,8 +158,9 @@ class UserScreen(UserEdits, UserWalk, UserBeside):
         page = answer.result.page
         lines = () if page is None else page.lines
         if self.view == "profile":
+            whole, glyphs = texts.whole_profile(lines), self.workbench.glyphs
             self._profile_lines(
-                texts.whole_profile(lines, cells - 2, self.workbench.glyphs)[: max(rows - 10, 3)]
+                [texts.plain(clip(line, cells - 2), glyphs) for line in whole[: self._whole_rows]]
             )
         else:
             most = 0 if self.view == "table" else 5 if rows >= TALL else 1 if self.has_class("short") else 3
@@ -210,11 +214,21 @@ class UserScreen(UserEdits, UserWalk, UserBeside):
     def do_view(self) -> None:
         """The histogram with a short profile, the profile whole, or the timeline alone."""
         self.view = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
+        page = None if self.answer is None else self.answer.result.page
+        if self.view == "profile" and page is not None and len(page.lines) > self._whole_rows:
+            from workbench.widgets.popup import Panel
+
+            self.view = "table"
+            self.app.push_screen(Panel("profile", "\n".join(texts.whole_profile(page.lines))))
         if self.answer is not None:
             self.resized(self.answer)
-        self.say(
-            {"both": "profile and histogram", "profile": "the whole profile"}.get(self.view, "timeline alone")
-        )
+        said = {"both": "profile and histogram", "profile": "the whole profile"}
+        self.say(said.get(self.view, "timeline alone"))
+
+    @property
+    def _whole_rows(self) -> int:
+        """The rows that a whole profile may take; a longer one is read in a box of its own."""
+        return self.app.size.height - TIMELINE_ROWS
 
     def do_less(self) -> None:
         """Smaller bins."""

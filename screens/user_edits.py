@@ -30,7 +30,7 @@ class UserEdits(UserState):
 
         self.prompt.ask(
             "who", "" if asked is None else forms.who_text(asked), check=check, done=lambda _: None,
-            complete=lambda text: forms.recent_people(self, text), next=lambda: self._edit("events"),
+            complete=forms.recent_people(self), next=lambda: self._edit("events"),
             hint=forms.WHO_HINT,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,8 @@ def order_name(request: UserRequest) -> str:
     )
 
 
-def recent_people(frame: Frame, text: str) -> list[Completion]:
-    """The people opened before whose name begins so, the last one first."""
+def recent_people(frame: Frame) -> Callable[[str], list[Completion]]:
+    """Completes with the people opened before, the last one first."""
     from workbench.history import recent
     from workbench.widgets.prompt import Completion
 
@@ -105,9 +106,13 @@ def recent_people(frame: Frame, text: str) -> list[Completion]:
     for one in recent(frame.workbench.workspace):
         if isinstance(one.request, UserRequest):
             found.setdefault(who_text(one.request), one.when)
-    wanted = text.strip().casefold()
-    return [
-        Completion(name, when)
-        for name, when in found.items()
-        if name.casefold().startswith(wanted) and name != text
-    ]
+
+    def complete(text: str) -> list[Completion]:
+        wanted = text.strip().casefold()
+        return [
+            Completion(name, when)
+            for name, when in found.items()
+            if name.casefold().startswith(wanted) and name != text
+        ]
+
+    return complete

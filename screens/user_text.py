@@ -48,10 +48,10 @@ def short_profile(lines: Sequence[tuple[str, str]], cells: int, rows: int, glyph
     return found
 
 
-def whole_profile(lines: Sequence[tuple[str, str]], cells: int, glyphs: Glyphs) -> list[str]:
+def whole_profile(lines: Sequence[tuple[str, str]]) -> list[str]:
     """Every line of a profile with its label."""
     labels = max((width(label) for label, _ in lines), default=0)
-    return [plain(clip(f"{label:<{labels}}  {clean(text)}", cells), glyphs) for label, text in lines]
+    return [f"{label:<{labels}}  {clean(text)}" for label, text in lines]
 
 
 def event_text(row: Row, told: Told | None) -> str:

@@ -15,7 +15,9 @@ from textual.binding import BindingType
 from queries import QUESTIONS
 from queries.question import Request, Scope
 from workbench.glyphs import glyphs, wants_ascii
+from workbench.keys import Keymap
 from workbench.session import Session
+from workbench.settings import theme
 
 if TYPE_CHECKING:
     from screens.base import Frame
@@ -77,7 +79,7 @@ class WorkbenchApp(App[None], inherit_bindings=False):
         from workbench.terminal import guard
 
         guard(self)
-        self.theme = "textual-dark"
+        self.theme = theme(self.available_themes)
         self.open_screen(self._start or ("overview" if self.has_data else "start"), self._request)
 
     def on_unmount(self) -> None:
@@ -95,6 +97,11 @@ class WorkbenchApp(App[None], inherit_bindings=False):
     def has_data(self) -> bool:
         """Whether there is anything to ask."""
         return bool(self.scope.data) or self.workspace is not None
+
+    @property
+    def keymap(self) -> Keymap:
+        """The keys of the screen in front: popups go by them too."""
+        return self.trail[-1].keymap if self.trail else Keymap()
 
     # --- screens --------------------------------------------------------------------------------------------
 
@@ -151,6 +158,12 @@ class WorkbenchApp(App[None], inherit_bindings=False):
             for name, question in QUESTIONS.items()
             if name != "explain"
         ]
+
+    def next_theme(self) -> str:
+        """Goes on to the next theme; its name."""
+        names = sorted(name for name in self.available_themes if not name.startswith("ansi"))
+        self.theme = names[(names.index(self.theme) + 1) % len(names) if self.theme in names else 0]
+        return self.theme
 
     # --- shared ---------------------------------------------------------------------------------------------
 

@@ -126,6 +126,7 @@ GLOBAL: tuple[Action, ...] = (
         ("palette", ": ctrl+p", "commands", "Every action, by name"),
         ("help", "? f1", "help", "What is computed here, and the keys"),
         ("suspend", "% ctrl+z", "suspend", "Back to the shell; fg returns"),
+        ("theme", "=", "theme", "The next theme of colours"),
     ),
 )
 """What every screen can do; none gives these keys another meaning."""

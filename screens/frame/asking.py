@@ -111,9 +111,14 @@ def breakdown(frame: Frame) -> None:
     if frame.request is None:
         frame.say("nothing is asked yet")
         return
+
+    def check(text: str) -> str | None:
+        name = text.strip()
+        return rescope(frame, by=None if name == "none" else name) if name else None
+
     frame.prompt.ask(
-        "break down by", frame.request.scope.by or "", complete=properties(frame), done=lambda _: None,
-        check=lambda text: rescope(frame, by=text.strip() or None), hint="a property; empty: no breakdown",
+        "break down by", "", complete=properties(frame), check=check, done=lambda _: None,
+        hint=f"now {frame.request.scope.by or 'none'}; a property, or none",
     )  # fmt: skip
 
 
@@ -139,13 +144,14 @@ def who_of(frame: Frame) -> None:
 
 def unit_of(frame: Frame) -> None:
     """Lets the unit be chosen that is counted."""
-    if frame.request is not None:
-        units = ("user", "raw", "session", "order")
-        frame.prompt.ask(
-            "unit", frame.request.scope.unit, complete=among([(unit, "") for unit in units]), done=lambda _: None,
-            check=lambda text: rescope(frame, unit=text.strip() or "user"),
-            hint="user, raw, session, order or a property",
-        )  # fmt: skip
+    if frame.request is None:
+        return
+    units = ("user", "raw", "session", "order")
+    frame.prompt.ask(
+        "unit", "", complete=among([(unit, "") for unit in units]), done=lambda _: None,
+        check=lambda text: rescope(frame, unit=text.strip()) if text.strip() else None,
+        hint=f"now {frame.request.scope.unit}; user, raw, session, order or a property",
+    )  # fmt: skip
 
 
 # --- completion -----------------------------------------------------------------------------------------------

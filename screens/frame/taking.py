@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queries import QUESTIONS
+from queries.question import PeopleRequest
+from workbench.session import piped
 
 if TYPE_CHECKING:
     from screens.base import Frame
@@ -96,10 +98,13 @@ def save_report(frame: Frame) -> None:
 
 def save_people(frame: Frame) -> None:
     """Asks for a name and saves the people shown as a segment of the workspace: a list of ids."""
-    answer = frame.people_answer()
+    answer, door, shown = frame.people_answer(), frame.door(), frame.answer
     root = frame.workbench.workspace
-    if answer is None or root is None:
+    if root is None:
         frame.say("a segment is kept in a workspace, and there is none here: w writes the list to a file")
+        return
+    if answer is None and (door is None or shown is None):
+        frame.say("there are no people behind this")
         return
 
     def check(text: str) -> str | None:
@@ -116,14 +121,20 @@ def save_people(frame: Frame) -> None:
         from workbench.segments import save
 
         def work(task: Any) -> str:
-            answer.dataset.serve(task)
-            count = save(root.parent, text.strip(), answer.result.rows, frame.command())
+            people, command = answer, frame.command()
+            if people is None and door is not None and shown is not None:
+                request = PeopleRequest(shown.request, door.cell)
+                people, command = frame.workbench.session.people(shown, request, task), piped(request)
+            assert people is not None
+            people.dataset.serve(task)
             name = text.strip()
+            count = save(root.parent, name, people.result.rows, command)
             return f"saved {count:,} people as {name}; --compare {name} and users --ids {name} take it"
 
         frame.aside(work, frame.say, "saving people")
 
-    frame.prompt.ask("save people as segment", "", check=check, done=done, hint="a name: segments/NAME.toml")
+    whom = "these people" if door is None else f"people {door.title}"
+    frame.prompt.ask(f"save {whom} as segment", "", check=check, done=done, hint="a name: segments/NAME.toml")
 
 
 def open_report(frame: Frame) -> None:

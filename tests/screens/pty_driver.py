@@ -105,10 +105,10 @@ class Terminal:
 
     # --- what they see ------------------------------------------------------------------------------------
 
-    def read(self, seconds: float = 0.0) -> bytes:
-        """Takes in what is sent until it has been quiet for so long; returns what came."""
-        began = len(self.sent)
-        while select.select([self._master], [], [], seconds)[0]:
+    def read(self, quiet: float = 0.0, at_most: float = 5.0) -> bytes:
+        """Takes in what is sent until it has been quiet for so many seconds; returns what came."""
+        began, until = len(self.sent), time.monotonic() + at_most
+        while select.select([self._master], [], [], quiet)[0] and time.monotonic() < until:
             try:
                 chunk = os.read(self._master, 65536)
             except OSError:

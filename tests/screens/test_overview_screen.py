@@ -23,12 +23,15 @@ def workspace(folder: Path, roles: str = ROLES, event: str = "view") -> Path:
         at = (BEGIN + timedelta(days=day)).isoformat()
         rows += [f'{at},"{event}",u{number},,,' for number in range(300 if day == 26 else 100)]
         rows += [f"{at},search,u{day},,{day % 2},"]
-        rows += [f"{at},paid,u{day},12.50,,"] if day % 2 else [f"{at},refund,u{day - 1},,,1.25"]
+        rows += [f"{at},paid,u{day},12.50,,"] if day % 2 else [f"{at},refund,u{day},,,1.25"]
     rows += ["2026-03-28T12:30:00,,u1,,,"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "e.csv").write_text("\n".join(rows) + "\n", "utf-8")
     (folder / "workbench.toml").write_text(
-        f'schema = 1\n[[source]]\nname = "shop"\npath = "e.csv"\n{roles}', "utf-8"
+        'schema = 1\n[[source]]\nname = "shop"\npath = "e.csv"\n[source.map]\n'
+        + "".join(f'{name} = "{name}"\n' for name in rows[0].split(","))
+        + roles,
+        "utf-8",
     )
     return folder
 
@@ -58,9 +61,11 @@ def test_at_80_by_24_everything_is_in_sight(tmp_path: Path) -> None:
         ticks = row(d, "events")[2]
         assert len(ticks) == 28 and ticks[26] == "█" and set(ticks[:26]) == {"▃"}
         looks = d.lines()[d.lines().index(" what to look at") :]
-        assert "rows without an event name set aside" in looks[1]
-        assert looks[2].startswith(" 2026-03-28 is known up to 12:00")
-        assert looks[3].startswith(' "view" rose by 200 % on 2026-03-27: 300, 100 on 2026-03-26')
+        assert looks[1:4] == [
+            " 1 rows without an event name set aside",
+            " 2026-03-28 is known up to 12:00",
+            ' "view" rose by 200 % on 2026-03-27: 300, 100 on 2026-03-26',
+        ]
 
     seen(workspace(tmp_path), look)
 
@@ -100,7 +105,7 @@ def test_enter_opens_the_people_behind_a_figure_and_behind_the_one_before(tmp_pa
 def test_enter_on_what_to_look_at_opens_the_question_that_shows_it(tmp_path: Path) -> None:
     async def look(d: Driver) -> None:
         copied: list[str] = []
-        d.app.copy_text = copied.append  # type: ignore[method-assign]
+        d.app.copy_text = copied.append  # type: ignore[assignment,method-assign]
         await d.press("tab")
         assert "workbench check --only missing-events" in d.lines()[-2]
         await d.press("j", "j", "Y")
@@ -158,7 +163,7 @@ def test_other_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 def test_plain_signs_where_the_terminal_has_no_others(tmp_path: Path) -> None:
     async def look(d: Driver) -> None:
         await d.press(">", ">")
-        assert d.text().isascii()
+        assert "\n".join(d.lines()[:-2]).isascii()
         assert row(d, "people")[1:5] == ["300", "100", "^", "200.0"]
         assert "1 set aside" in d.text()
 

@@ -51,7 +51,14 @@ def test_folders_that_cannot_be_read_are_left_out(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("count", "told"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (123_456, "123 kB"), (34_000_000, "34.0 MB"), (2e15, "2,000.0 TB")],
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (123_456, "123 kB"),
+        (34_000_000, "34.0 MB"),
+        (2e15, "2,000.0 TB"),
+    ],
 )
 def test_sizes_as_people_read_them(count: int, told: str) -> None:
     assert size(count) == told

@@ -28,7 +28,7 @@ class Footer(Widget, inherit_bindings=False):
 
     def show(self, frame: Keyed) -> None:
         """Takes the hints of a screen; nothing is drawn, nor sent, where they are those there are."""
-        named = [(name, frame.keymap.named(name)) for name in frame.hints()]
+        named = [(name, frame.keymap.named(name)) for name in dict.fromkeys(frame.hints())]
         hints = tuple(
             (name, clean(frame.keymap.key_of(name)), clean(action.label))
             for name, action in named
@@ -54,6 +54,5 @@ def fitting(hints: tuple[tuple[str, str, str], ...], cells: int) -> list[tuple[s
     while (
         len(kept) > 1 and sum(width(key) + 1 + width(label) + _GAP for _, key, label in kept) - _GAP > cells
     ):
-        at = next(at for at in range(len(kept) - 1, -1, -1) if kept[at][0] != _LAST)
-        del kept[at]
+        del kept[-2 if kept[-1][0] == _LAST else -1]
     return kept

@@ -52,10 +52,10 @@ def _line(view: View, y: int, looks: Looks, marks: Set[int], empty: str) -> list
     if at >= len(view.lines):
         return []
     row, below = view.lines.at(at)
-    if below < 0:
-        return [Segment(_plain(" " * LEFT + view.lines.heading(row, -below), looks.glyphs), looks.section)]
-    if below > 0:
-        return [Segment(_plain(view.lines.remark(row, below), looks.glyphs), looks.remark)]
+    if below:
+        text = " " * LEFT + view.lines.heading(row, -below) if below < 0 else view.lines.remark(row, below)
+        style = looks.section if below < 0 else looks.remark
+        return [Segment(_plain(clip(text, view.width), looks.glyphs), style)]
     return _row(view, row, looks, marks)
 
 
