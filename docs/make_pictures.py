@@ -8,24 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 from contextlib import chdir
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-FOLDER = Path(__file__).parent / "pictures"
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from workbench.app import WorkbenchApp
+
+ROOT = Path(__file__).resolve().parents[1]
 SIZE = (100, 30)
-STEP = "login_prompt: reason = 'coupon'"
-TOUR: tuple[tuple[str | None, tuple[str, ...]], ...] = (
-    ("overview", ()),
-    ("funnel", ("1",)),
-    ("explain", ("j", "$", "h", "h", "E")),
-    (None, ("q", "a", *"view_cart", "enter", "j", "a", *"coupon_apply", "enter", "j")),
-    (None, ("a", *STEP, "enter", "j", "j", "d", "k", "k", "k", "k", "k", "d", "<", "<", "<")),
-    ("steps", ("g", "g", "j", "j", "j", "$", "h", "h")),
-    ("people", ("enter",)),
-    ("user", ("enter", "g", "g")),
-)
-"""A picture's name, None for none, and the keys pressed before it is taken."""
+BEGIN, END = "<!-- tour -->", "<!-- /tour -->"
+NAMED = ("enter", "tab", "esc", "space")
+"""What stands in backticks and is a key, beside single characters; anything longer is typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A line of the tour: the keys pressed, as they are pressed, and the picture taken after them."""
+
+    keys: tuple[str, ...]
+    picture: Path | None
+
+
+def tour() -> list[Stop]:
+    """The tour as the README tells it."""
+    text = (ROOT / "README.md").read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    stops = []
+    for line in text.strip().splitlines()[2:]:
+        keys, _, picture = (part.strip() for part in line.strip("|").split("|"))
+        pressed = [key for item in re.findall("`([^`]+)`", keys) for key in _pressed(item)]
+        found = re.search(r"\((.+)\)", picture)
+        stops.append(Stop(tuple(pressed), ROOT / found[1] if found else None))
+    return stops
+
+
+def _pressed(item: str) -> list[str]:
+    if item in NAMED or len(item) == 1:
+        return [{"esc": "escape"}.get(item, item)]
+    return ["space" if character == " " else character for character in item]
 
 
 async def walk(shop: Path) -> None:
@@ -35,17 +60,21 @@ async def walk(shop: Path) -> None:
     with chdir(shop):
         app = WorkbenchApp()
         async with app.run_test(size=SIZE) as pilot:
-            for name, keys in (("", ()), *TOUR):
-                for key in keys:
-                    await pilot.press({" ": "space"}.get(key, key))
-                    while not app.session.idle:
-                        await pilot.pause(0.02)
-                while not app.session.idle:
-                    await pilot.pause(0.02)
-                await pilot.pause()
-                if name:
-                    # The text alone tells whether a picture changed: ids of styles are numbered anew each time.
-                    (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="workbench"), "utf-8")
+            for stop in tour():
+                for key in stop.keys:
+                    await pilot.press(key)
+                    await settled(app, pilot)
+                await settled(app, pilot)
+                if stop.picture is not None:
+                    stop.picture.write_text(app.export_screenshot(title="workbench"), "utf-8")
+
+
+async def settled(app: WorkbenchApp, pilot: Pilot[None]) -> None:
+    """Waits until nothing runs and all is drawn."""
+    for _ in range(2):
+        await pilot.pause()
+        while not app.session.idle:
+            await pilot.pause(0.02)
 
 
 def main() -> None:
@@ -53,7 +82,9 @@ def main() -> None:
     os.environ.pop("NO_COLOR", None)
     from workbench.demo import write_demo
 
-    FOLDER.mkdir(exist_ok=True)
+    for stop in tour():
+        if stop.picture is not None:
+            stop.picture.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         shop = Path(place) / "shop"
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = place

@@ -191,6 +191,7 @@ class Counting:
             return []
         # Said of times themselves, so that files of other days are not read.
         first, *_, end = self._spans.days.bounds.tolist()
+        first = max(first, self._spans.now.start or first)
         found = self._counted("day", self.marked(where=f"ts >= {first} AND ts < {end} AND "))
         sessions = {
             int(str(day)): int(str(count))

@@ -134,12 +134,20 @@ def of_people(
 
 
 def of_cell(request: PeopleRequest, data: Sessioned, codes: NDArray[np.int64], rule: str) -> Result:
-    """The people behind a cell of another answer as a list; every figure is of the events in that answer's scope."""
-    within = Within.of(request.scope, data)
+    """The people behind a cell of another answer as a list, all of them; every figure is of all their events.
+
+    Not of the events in the answer's scope: of a period before, or of a filter, they may have none in it.
+    """
+    within = Within.of(everything_of(request.scope), data)
     result = _Listing(request, data, within, [], show=(), sort=None).result(codes.tolist(), [])
-    return replace(
-        result, rule=f"people behind {request.cell} of: {rule}", meta={**result.meta, "cell": request.cell}
-    )
+    told = f"people behind {request.cell} of: {rule}; every figure is of all their events"
+    return replace(result, rule=told, meta={**result.meta, "cell": request.cell})
+
+
+def everything_of(scope: Scope) -> Scope:
+    """The same data and people, whatever the range, the filter and the unit counted."""
+    unit = "raw" if scope.unit == "raw" else "user"
+    return replace(scope, since=None, until=None, last=None, where=None, who=None, by=None, top=10, unit=unit)
 
 
 def statements(request: UsersRequest, data: Sessioned) -> tuple[str, ...]:

@@ -292,7 +292,7 @@ class FunnelScreen(Frame):
         elif name == "exclude":
             complete = self._complete_step
         elif name == "compare":
-            complete = asking.among([("previous", "the period before"), *_segments(self)])
+            complete = asking.among([("previous", "the period before"), *asking.segments(self)])
         value = _text(name, self.asked.to_dict())
         # A name or choice is chosen anew, not mended; anything longer is edited as it stands.
         is_name = bool(choices) or name in _NAMES
@@ -359,8 +359,13 @@ class FunnelScreen(Frame):
             self._told(self._with_option("trend", following or "none"))
 
     def do_compare(self) -> None:
-        """Lets the other side of a comparison be chosen."""
-        self._edit_option("compare")
+        """Lets the other side of a comparison be chosen: the period before, or a segment."""
+        asking.segment_of(
+            self,
+            "compare with",
+            [("none", "nothing"), ("previous", "the period before; wants a range")],
+            lambda name: self._told(self._with_option("compare", name)),
+        )
 
     def do_where(self) -> None:
         """Lets the filter of events be written."""
@@ -585,13 +590,6 @@ def _of_roles(roles: Mapping[str, str], scope: Scope) -> FunnelRequest | None:
         return cast("FunnelRequest", rescoped(from_dict({"steps": steps}), scope))
     except QuestionError:
         return None
-
-
-def _segments(frame: Frame) -> list[tuple[str, str]]:
-    file = frame.workbench.workspace
-    if file is None:
-        return []
-    return sorted((one.stem, "segment") for one in (file.parent / "segments").glob("*.toml"))
 
 
 def _group(row: Row) -> tuple[object, ...]:

@@ -274,16 +274,14 @@ def picture(
     none_found: bool,
 ) -> list[Text]:
     """The offers around the cursor, and below them the lessons, in so many cells and rows."""
-    head = [Text(_fit(f" {clean(heading)}", cells, glyphs), "bold", end=""), Text("", end="")]
+    head = [Text(_fit(f" {clean(heading)}", cells, glyphs), "bold"), Text("")]
     foot = [
         Text(""),
         Text(" five keys to begin with", "bold"),
         *(_lesson(each, glyphs, cells) for each in taught),
     ]
     if none_found and len(offers) == 1:
-        foot.insert(
-            0, Text(clip("   no data files here: workbench open PATH opens those of another folder", cells))
-        )
+        foot.insert(0, Text(_fit("   no data files here: workbench open PATH opens others", cells, glyphs)))
     room = max(rows - len(head) - len(foot), 1)
     first = min(max(place - room // 2, 0), max(len(offers) - room, 0))
     labels = min(max(width(clean(offer.label)) for offer in offers), cells // 2)
@@ -298,12 +296,12 @@ def _offer(offer: Offer, labels: int, cells: int, glyphs: Glyphs, *, in_hand: bo
     point = glyphs.point if in_hand else " " * width(glyphs.point)
     label = pad(_fit(clean(offer.label), labels, glyphs), labels)
     detail = _fit(clean(offer.detail), cells - labels - width(point) - 4, glyphs)
-    return Text.assemble(f" {point} ", (label, "reverse" if in_hand else ""), f"  {detail}", end="")
+    return Text.assemble(f" {point} ", (label, "reverse" if in_hand else ""), f"  {detail}")
 
 
 def _lesson(lesson: tuple[str, str, str], glyphs: Glyphs, cells: int) -> Text:
     tick, key, words = lesson
-    return Text(_fit(f" {tick:<{width(glyphs.ok)}} {key:<6} {words}", cells, glyphs), end="")
+    return Text(_fit(f" {tick:<{width(glyphs.ok)}} {key:<6} {words}", cells, glyphs))
 
 
 def _fit(text: str, cells: int, glyphs: Glyphs) -> str:

@@ -176,9 +176,13 @@ class UserScreen(UserEdits, UserWalk, UserBeside):
         profile.update(Text("\n").join(Text(f" {line}", no_wrap=True, overflow="ellipsis") for line in lines))
 
     def on_grid_moved(self) -> None:
-        """The histogram's sign follows the cursor."""
-        if not self.is_list and self.answer is not None:
+        """The histogram's sign follows the cursor; at the end of what was read of a long timeline it reads on."""
+        if self.answer is None:
+            return
+        if not self.is_list:
             self.query_one("#activity", ActivityChart).point(self.bin_in_hand)
+        if self.is_partial and self.grid.cursor_row == self.answer.table.loaded - 1:
+            self.read_on()
 
     def on_grid_picked(self) -> None:
         """A double click is enter."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
 from queries import activity, ranges
 from queries.activity import Activity, Span
 from queries.gutter import Key, Told
-from queries.question import Request, Row
+from queries.question import Request, Result, Row
 from queries.saved import rescoped
 from queries.user import UserRequest
 from screens import user_moves as moves
@@ -21,6 +23,8 @@ from workbench.widgets.activity import room_for
 
 if TYPE_CHECKING:
     from queries.funnel_request import FunnelRequest
+    from workbench.dataset import Dataset
+    from workbench.runner import Task
 
 MOVES = (
     "previous_session", "next_session", "previous_gap", "next_gap", "previous_match", "next_match", "matching",
@@ -28,6 +32,9 @@ MOVES = (
 LOOKS = ("nearer", "farther", "less", "more", "all_time")
 TIMELINE = (*MOVES, *LOOKS, "mark_event", "make_funnel", "turn_days", "explain")
 """The actions that need a timeline."""
+_NEED_ROWS = ("previous_gap", "next_gap", "previous_match", "next_match", "nearer", "less", "mark_event")
+ALL_ROWS, FIRST_ROWS, MOST_ROWS = 20_000, 5_000, 200_000
+"""A timeline of so many events is read whole; of a longer one the first, ten times as many at its end, up to most."""
 Outer = tuple[str | None, str | None, str | None]
 """``--from``, ``--to`` and ``--last`` around a span."""
 
@@ -57,6 +64,8 @@ class UserState(Frame):
         self.told_by_event: Mapping[Key, Told] = {}
         self.marks = Marks()
         self.view = "both"
+        self.most = FIRST_ROWS
+        """How many rows are read of a timeline that is not read whole."""
         self.land_last = False
         """Whether the cursor goes to the last event of the answer under way."""
         self._spans: dict[tuple[str | None, str | None], tuple[Span, Outer]] = {}
@@ -65,6 +74,47 @@ class UserState(Frame):
         self._drawn: Activity | None = None
         self.matches: Matches | None = None
         self._shown_of: object = None
+
+    # --- asking -----------------------------------------------------------------------------------------------
+
+    def ask(self, request: Request, *, remember: bool = True, anew: bool = False) -> None:
+        """Asks; of another question's timeline the first rows."""
+        if request != self.request:
+            self.most = FIRST_ROWS
+        super().ask(request, remember=remember, anew=anew)
+
+    def work(self, request: Request, task: Task, anew: bool) -> Answer:
+        """Asks, on the worker, with as many rows as are wanted now."""
+        from queries.user import answer
+        from workbench.tables import Table
+
+        asked, most, began = cast("UserRequest", request), self.most, time.monotonic()
+
+        def question(dataset: Dataset) -> tuple[Result, Table]:
+            result = answer(asked, dataset)
+            rows = result.rows if len(result.rows) <= ALL_ROWS else islice(result.rows, most)
+            return result, Table.of_rows(result.layout, rows, total=len(result.rows))
+
+        dataset, (result, table) = self.workbench.session.over(asked.scope, task, question, anew=anew)
+        return Answer(asked, result, table, dataset, time.monotonic() - began)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the timeline goes on behind the rows that are here."""
+        return self.answer is not None and self.answer.table.loaded < self.answer.table.total
+
+    def read_on(self) -> bool:
+        """Reads more of a long timeline; False where there is no more, or no room."""
+        if not self.is_partial or self.most >= MOST_ROWS or self.request is None:
+            return False
+        self.most = min(self.most * 10, MOST_ROWS)
+        self.ask(self.request, remember=False)
+        return True
+
+    def told(self, answer: Answer) -> list[str]:
+        """Of a long timeline, how much of it is here."""
+        told = super().told(answer)
+        return [f"{answer.table.loaded:,} of {told[0]}", *told[1:]] if self.is_partial else told
 
     # --- the answer -------------------------------------------------------------------------------------------
 
@@ -120,7 +170,9 @@ class UserState(Frame):
             return "m marks two events first"
         if name == "explain" and self.beside is None:
             return "opened without a funnel; m marks two events of one"
-        if name not in ("all_time", "farther", "more", "turn_days", "explain") and not len(self.table or ()):
+        if name in _NEED_ROWS and not len(self.table or ()):
+            return "no event is shown"
+        if name in ("next_session", "previous_session") and not len(self.table or ()) and self.span is None:
             return "no event is shown"
         return None
 
@@ -197,6 +249,16 @@ class UserState(Frame):
             return asked
         _, (since, until, last) = self._spans[asked.scope.since, asked.scope.until]
         return replace(asked, scope=replace(asked.scope, since=since, until=until, last=last))
+
+    def in_range(self, ms: int) -> bool:
+        """Whether a moment is in the range that the span was chosen in."""
+        asked = self.asked
+        if asked is None or self.answer is None:
+            return False
+        scope, as_of = self.without_span(asked).scope, self.answer.result.meta.get("as_of")
+        known_to = None if as_of is None else activity.moment(str(as_of))
+        within = ranges.resolve(scope.since, scope.until, scope.last, known_to, self.zone)
+        return (within.start is None or within.start <= ms) and (within.end is None or ms < within.end)
 
     @property
     def beside(self) -> FunnelRequest | None:

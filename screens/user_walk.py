@@ -9,7 +9,7 @@ from queries import activity
 from queries.question import Row
 from screens import user_moves as moves
 from screens.frame import asking, finding
-from screens.user_state import Matches, UserState
+from screens.user_state import FIRST_ROWS, Matches, UserState
 from workbench.output.cells import duration
 
 
@@ -51,11 +51,17 @@ class UserWalk(UserState):
         if span is not None and asked is not None:
             later = (step > 0) == asked.oldest
             at = moves.session_beyond(self._sessions, span, later=later)
-            if at is not None:
+            if at is not None and self.in_range(at):
                 self.land_last = step < 0
                 self.look(activity.moved(span, at, self.zone))
                 return
-        self.say("no further session in sight" if step > 0 else "no session before in sight")
+        self._ended("no further session in sight" if step > 0 else "no session before in sight", step)
+
+    def _ended(self, text: str, step: int) -> None:
+        """Says that there is nothing further; of a long timeline more is read first."""
+        if step > 0 and self.read_on():
+            return
+        self.say(text)
 
     @property
     def _sessions(self) -> Sequence[Mapping[str, object]]:
@@ -75,22 +81,37 @@ class UserWalk(UserState):
         gap = float(str(self.answer.result.totals["session_gap_seconds"]))
         known = activity.silences(self._sessions, gap)
         least = activity.long_silence(known, gap)
-        row = self._seek(step, lambda row: moves.is_silence(row, least))
-        if row is not None:
+
+        def found(row: Row) -> None:
             seconds = float(str(row["since_previous_seconds"]))
             longer = sum(one > seconds for one in known)
             told = "the longest" if not longer else f"number {longer + 1} by length"
             self.say(f"silence of {duration(seconds)} before this, {told} of {max(len(known), longer + 1):,}")
-        else:
-            self.say(f"no further silence of {duration(least)} or more in sight")
 
-    def _seek(self, step: int, wanted: Callable[[Row], bool]) -> Row | None:
-        table = self.table
-        place = None if table is None else moves.next_row(table, self.grid.cursor_row, step, wanted)
-        if place is None or table is None:
-            return None
-        self.grid.go_to(place)
-        return table.row(place)
+        none = f"no further silence of {duration(least)} or more in sight"
+        self._seek(step, lambda row: moves.is_silence(row, least), none, found)
+
+    def _seek(
+        self, step: int, wanted: Callable[[Row], bool], none: str, found: Callable[[Row], None] | None = None
+    ) -> None:
+        """Goes to the next row for which something is true; in a long timeline the worker looks for it."""
+        table, start = self.table, self.grid.cursor_row
+        if table is None:
+            return
+
+        def done(place: int | None) -> None:
+            if place is None:
+                self._ended(none, step)
+                return
+            self.grid.go_to(place)
+            self.say("")
+            if found is not None:
+                found(table.row(place))
+
+        if len(table) <= FIRST_ROWS:
+            done(moves.next_row(table, start, step, wanted))
+        else:
+            self.aside(lambda task: moves.next_row(table, start, step, wanted), done, "looking")
 
     def do_next_match(self) -> None:
         """Goes to the next match."""
@@ -102,15 +123,14 @@ class UserWalk(UserState):
 
     def _match(self, step: int) -> None:
         if self.matches is not None:
-            if self._seek(step, self._is_match) is None:
-                self.say(f"no further match of {self.matches.text}")
+            self._seek(step, self._is_match, f"no further match of {self.matches.text}")
             return
-        now = finding.sought(self)
+        now, told = finding.sought(self), self.told_by_event
         if now is not None and now.text is not None:
             finding.again(self, step)
-        elif self.told_by_event:
-            if self._seek(step, lambda row: (row["ts"], row["event"]) in self.told_by_event) is None:
-                self.say("no further event of the funnel in sight")
+        elif told:
+            none = "no further event of the funnel in sight"
+            self._seek(step, lambda row: (row["ts"], row["event"]) in told, none)
         else:
             self.do_matching()
 
@@ -145,8 +165,6 @@ class UserWalk(UserState):
         if row is None or not found.keys:
             self.say(f"no event matches {found.text}")
             return
-        if moves.key_of(row) not in found.keys:
-            _ = self._seek(1, self._is_match) or self._seek(-1, self._is_match)
         self.say(f"{len(found.keys):,} match; {{ and }} go on")
 
     def _is_match(self, row: Row) -> bool:

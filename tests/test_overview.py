@@ -224,11 +224,15 @@ def test_everything_without_a_range_has_no_period_before_and_lists_the_newest_31
 
 @pytest.mark.parametrize("own", [True, False])
 def test_a_range_by_hours_is_set_against_as_many_hours_before(tmp_path: Path, own: bool) -> None:
-    events = drawn(8, 1500, "2026-03-01T00:00:00+00:00", 3, own=own)
+    events = drawn(8, 1500, "2026-03-01T12:00:00+00:00", 3, own=own)
     result = over(workspace(tmp_path, events), last="5h")
+    assert len(result.totals["days"]) == 1  # type: ignore[arg-type]
     oracle = Oracle([event for event in events if event["user_id"]])
     end = max(event["ts"] for event in oracle.events) + 1
-    same(by_figure(result), oracle.figures(lambda e: e["ts"] >= end - 5 * HOUR))
+    expected = oracle.figures(lambda e: e["ts"] >= end - 5 * HOUR)
+    same(by_figure(result), expected)
+    # The hours before it, of the same day, are not the day's.
+    same({name: values[0] for name, values in by_figure(result, "daily").items()}, expected)
     same(
         by_figure(result, "previous"),
         oracle.figures(lambda e: end - 10 * HOUR <= e["ts"] < end - 5 * HOUR),

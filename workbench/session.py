@@ -287,8 +287,9 @@ def piped(request: PeopleRequest, more: Sequence[str] = ()) -> str:
     """The command line that lists the people behind a cell as a screen shows them."""
     import shlex
 
-    unit = request.scope.unit if request.scope.unit == "raw" else "user"
-    scope = replace(request.scope, by=None, top=10, unit=unit).arguments()
+    from queries.users import everything_of
+
+    scope = everything_of(request.scope).arguments()
     asks = shlex.join(["workbench", *request.arguments()])
     return f"{asks} | {shlex.join(['workbench', 'users', '--ids', '-', *scope, *more])}"
 

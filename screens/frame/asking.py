@@ -154,6 +154,29 @@ def unit_of(frame: Frame) -> None:
     )  # fmt: skip
 
 
+def segments(frame: Frame) -> list[tuple[str, str]]:
+    """The segments of the workspace, by name, with what each is."""
+    file = frame.workbench.workspace
+    if file is None:
+        return []
+    return [(path.stem, "segment") for path in sorted((file.parent / "segments").glob("*.toml"))]
+
+
+def segment_of(
+    frame: Frame, title: str, first: Sequence[tuple[str, str]], chosen: Callable[[str], None]
+) -> None:
+    """Lets a segment be chosen, or one of what stands before them."""
+    from workbench.widgets.popup import Choice, Choose
+
+    choices = [Choice(name, name, told) for name, told in (*first, *segments(frame))]
+
+    def done(name: str | None) -> None:
+        if name is not None:
+            chosen(name)
+
+    frame.app.push_screen(Choose(title, choices, filtering=len(choices) > 9), done)
+
+
 # --- completion -----------------------------------------------------------------------------------------------
 
 

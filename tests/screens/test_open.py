@@ -163,7 +163,7 @@ def test_fault_098_sizes_that_are_too_small_and_a_storm_of_them(screens: Start, 
     terminal.resize(40, 10)
     assert "60x15" in terminal.wait_for("too small")
     terminal.resize(80, 24)
-    assert terminal.wait_for("the demo shop") == before
+    terminal.wait_until(lambda shown: shown == before, what="the screen as it was")
     terminal.send("j")
     terminal.wait_for("✓ j k")
 
@@ -175,7 +175,7 @@ def test_fault_099_a_terminal_that_understands_nothing(screens: Start, shop: Pat
     for arguments in ((), ("open",)):
         with Terminal([*command, *arguments], cwd=shop, env=environment(shop), size=(120, 24)) as terminal:
             assert terminal.ended() == 2
-            told = "empty" if not term else term
+            told = term or "empty"
             assert terminal.sent.decode().split("\r\n") == [
                 f"workbench: screens need a terminal that TERM names, and it is {told}",
                 HINT,
@@ -241,9 +241,14 @@ def test_fault_105_all_of_it_without_a_mouse(screens: Start, csv: Csv, tmp_path:
     terminal = screens("open", "--low-bandwidth", cwd=tmp_path)
     terminal.wait_for("data/")
     assert not terminal.modes() & {1000, 1002, 1003, 1006, 1015}
-    for key, expected in (("j", "✓ j k"), ("?", "help: start"), ("\x1b", "✓ ?"), ("\r", "overview")):
-        terminal.send(key)
-        terminal.wait_for(expected)
+    terminal.send("j")
+    terminal.wait_for("✓ j k")
+    terminal.send("?")
+    terminal.wait_for("help: start")
+    terminal.send("\x1b")
+    terminal.wait_until(lambda shown: "help: start" not in shown)
+    terminal.send("\r")
+    terminal.wait_until(lambda shown: shown.startswith(" overview"))
 
 
 @pytest.mark.parametrize("work", ["engine", "stuck"])

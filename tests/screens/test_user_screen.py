@@ -11,18 +11,23 @@ from typing import Any
 
 import pytest
 
+from queries import activity, explain, gutter, user
 from queries.activity import Activity, Bin
-from queries.funnel_request import FunnelRequest
-from queries.question import Scope
+from queries.funnel_request import FunnelRequest, parse_exclusion
+from queries.question import Result, Scope
 from queries.steps import parse_step
 from queries.user import UserRequest
-from screens import user_form
-from screens.user_funnel import window_over
+from screens import user_form, user_state
+from screens.user_funnel import step_text, window_over
 from tests.driver import Command
 from tests.screens.driver import Driver, driver
+from workbench.dataset import Dataset
 from workbench.glyphs import ASCII, UNICODE
+from workbench.limits import limits
+from workbench.runner import Task
 from workbench.text import width
 from workbench.widgets import activity as chart
+from workbench.workspace import load
 
 EVENTS: tuple[tuple[str, str, str | None, str, dict[str, object]], ...] = (
     # time of day in Shanghai, event, person, device, session, and more
@@ -324,6 +329,21 @@ def test_the_window_covers_the_time_between(apart: int, window: int) -> None:
     assert window_over(apart) == window
 
 
+def test_a_long_timeline_is_read_on_at_its_end(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_state, "ALL_ROWS", 8)
+    monkeypatch.setattr(user_state, "FIRST_ROWS", 4)
+
+    async def steps(d: Driver) -> None:
+        assert "4 of 10 rows" in d.lines()[-2]
+        await d.press("j", "j")
+        assert len(times(d)) == 4
+        await d.press("j")
+        assert len(times(d)) == len(MINE)
+        assert in_hand(d) == "05-10 23:10:00"
+
+    drive(shop, steps)
+
+
 def test_opened_from_a_funnel_a_gutter_tells_the_steps_and_e_why(shop: Path) -> None:
     async def steps(d: Driver) -> None:
         d.app.open_screen("user", UserRequest(user="u1"), funnel=FUNNEL)
@@ -457,6 +477,48 @@ def test_hostile_names_are_shown_and_do_nothing(shop: Path) -> None:
         assert "\x1b" not in d.text()
 
     drive(shop, steps, UserRequest(user="u3"))
+
+
+# --- what the screen is made of -----------------------------------------------------------------------------------
+
+
+def over(shop: Path, question: Callable[[Dataset], Result]) -> Result:
+    dataset = Dataset(load(shop / "workbench.toml"), Scope(), Task(), limits(None, None))
+    try:
+        return question(dataset)
+    finally:
+        dataset.close()
+
+
+def test_the_activity_of_the_totals_is_of_all_events_and_says_which_are_shown(shop: Path) -> None:
+    request = UserRequest(user="u1", events=("view",), scope=Scope(since="2026-05-02"))
+    got = over(shop, lambda dataset: user.answer(request, dataset))
+    quarters = activity.quarters(got.totals["activity"])
+    assert [(one.events, one.shown) for one in quarters] == [
+        (2, 0), (1, 0), (2, 2), (1, 0), (2, 1), (1, 0), (1, 1),
+    ]  # fmt: skip
+    assert sum(one.shown for one in quarters) == len(got.rows)
+    assert got.totals["session_gap_seconds"] == 1800
+
+
+def test_the_gutter_tells_what_counts_what_does_not_and_what_ends_an_entry(shop: Path) -> None:
+    funnel = FunnelRequest(
+        steps=(parse_step("view"), parse_step("add"), parse_step("order")),
+        exclude=(parse_exclusion("login"),),
+        scope=Scope(since="2026-05-10"),
+    )
+    got = over(
+        shop, lambda dataset: explain.answer(explain.ExplainRequest(funnel=funnel, user="u1"), dataset)
+    )
+    told = gutter.gutter(got.rows, got.totals)
+    by_time = {ts[5:16].replace("T", " "): step_text(one, UNICODE) for (ts, _), one in told.items()}
+    assert by_time["05-10 21:37"] == "1✓"
+    assert by_time["05-10 21:38"] == "2✓"
+    assert by_time["05-10 21:56"] == "!"
+    assert by_time["05-10 23:10"] == "1·"
+    assert by_time["05-01 10:20"] == "3·"
+    assert gutter.deepest(told) == ("2026-05-10T21:38:10.000+08:00", "add")
+    assert gutter.deepest({}) is None
 
 
 # --- the histogram ------------------------------------------------------------------------------------------------
