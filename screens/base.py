@@ -191,6 +191,7 @@ class Frame(Screen[None], inherit_bindings=False):
         """Asks what it was opened with."""
         self._ticker = self.set_interval(TOLD_SECONDS, self._tick, pause=True)
         self.pane = 1
+        self._mark_pane()
         self._fit()
         if self.request is None:
             self.request = self.first_request()
@@ -350,9 +351,13 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def _to_pane(self, pane: int) -> None:
         self.pane = pane if pane or self.form() else 1
-        for number, grid in enumerate(self.grids(), 1):
-            grid.set_class(number == self.pane and len(self.grids()) > 1, "in-hand")
+        self._mark_pane()
         self.refresh_form()
+
+    def _mark_pane(self) -> None:
+        """One cursor alone is the one that moves."""
+        for number, grid in enumerate(self.grids(), 1):
+            grid.in_hand = number == self.pane
 
     def do_enter(self) -> None:
         """Opens what is behind the figure, or edits the field."""

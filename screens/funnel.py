@@ -452,7 +452,7 @@ class FunnelScreen(Frame):
         entered = int(str(mine[0]["users"]))
         waiting = sum(int(str(one["open"])) for one in mine if int(str(one["step"])) < int(str(row["step"])))
         drawn = bar(share, cells, self.workbench.glyphs, open_fraction=waiting / entered if entered else 0.0)
-        return Text(drawn, style="bold" if row["is_total"] else "")
+        return Text(drawn, style=self.workbench.colour("accent"))
 
     @property
     def _has_bars_beside(self) -> bool:

@@ -170,7 +170,8 @@ class OverviewScreen(Frame):
 
         def daily(row: Row, cells: int) -> Text:
             values = cast("list[float | None] | None", row["daily"])
-            return Text("" if values is None else sparkline(values[-ticks:], cells, self.workbench.glyphs))
+            drawn = "" if values is None else sparkline(values[-ticks:], cells, self.workbench.glyphs)
+            return Text(drawn, style=self.workbench.colour("accent"))
 
         return (Extra("daily", heading, max(ticks, len(heading)), daily, keep=True),)
 

@@ -165,6 +165,10 @@ class WorkbenchApp(App[None], inherit_bindings=False):
         self.theme = names[(names.index(self.theme) + 1) % len(names) if self.theme in names else 0]
         return self.theme
 
+    def colour(self, name: str) -> str:
+        """A colour of the theme, as a style; empty where there is to be none."""
+        return "" if self.no_color else self.theme_variables.get(name, "")
+
     # --- shared ---------------------------------------------------------------------------------------------
 
     def copy_text(self, text: str) -> None:

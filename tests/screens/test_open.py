@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -40,7 +41,9 @@ def engine(self, scope, task, question, *, anew=False):
 def stuck(self, scope, task, question, *, anew=False):
     import time
     time.sleep(60)
-Session.over = {"engine": engine, "stuck": stuck}[sys.argv.pop(1)]
+def broken(self, scope, task, question, *, anew=False):
+    raise ValueError("value-of-a-person")
+Session.over = {"engine": engine, "stuck": stuck, "broken": broken}[sys.argv.pop(1)]
 from workbench.cli import main
 main()
 """
@@ -264,10 +267,30 @@ def test_quitting_while_a_question_runs(screens: Start, shop: Path, work: str, w
     if way == "Q":
         terminal.send("y")
     else:
-        terminal.signal(15)
+        terminal.signal(signal.SIGTERM)
     assert terminal.ended() == (0 if way == "Q" else 143)
     assert time.monotonic() - began < 1
     assert terminal.is_as_before()
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["hang-up", "nohup"])
+def test_fault_095_a_dropped_line_while_a_question_runs(screens: Start, shop: Path, ignored: bool) -> None:
+    def nohup() -> None:
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    terminal = screens("engine", cwd=shop, code=BUSY, before=nohup)
+    terminal.wait_for("running")
+    terminal.hang_up()
+    assert terminal.process.wait(2) == 129
+
+
+def test_fault_097_a_fault_on_the_worker_leaves_the_screens_alive(screens: Start, shop: Path) -> None:
+    terminal = screens("broken", cwd=shop, code=BUSY, size=(200, 24))
+    terminal.wait_for("this is a fault of workbench: ValueError")
+    terminal.send("?")
+    terminal.wait_for("help: overview")
+    assert b"value-of-a-person" not in terminal.sent
 
 
 @pytest.mark.parametrize("over", ["start", "workspace"])

@@ -23,13 +23,23 @@ terminal.prepare(low_bandwidth="slow" in sys.argv)
 from textual.app import App
 from textual.widgets import Static
 
+class Broken(Static):
+    def render(self):
+        raise ValueError("value-of-a-person")
+
 class Tiny(App):
     BINDINGS = [(key, name, "") for key, name in dict(
         z="suspend_process", x="crash", w="work", q="quit", b="leave_work", f="flood").items()]
     def compose(self):
+        if "compose" in sys.argv:
+            raise ValueError("value-of-a-person")
+        if "render" in sys.argv:
+            yield Broken()
         yield Static("first line\\nHELLO \\u4f60\\u597d \\u2503", markup=False)
     def on_mount(self):
         terminal.guard(self)
+        if "mount" in sys.argv:
+            raise ValueError("value-of-a-person")
     def action_crash(self):
         secret = "value-of-a-person"
         raise ValueError(secret)
@@ -158,6 +168,15 @@ def test_fault_097_a_crash_is_two_lines_and_a_log_without_values(
     written = log.read_text()
     assert "Traceback" not in written and kind in written and "File" in written
     assert "value-of-a-person" not in tiny.sent.decode() + written.replace('secret = "value-of-a-person"', "")
+
+
+@pytest.mark.parametrize("where", ["compose", "mount", "render"])
+def test_fault_097_a_crash_before_the_first_picture(tmp_path: Path, where: str) -> None:
+    with Terminal(python(TINY, where), env=environment(tmp_path)) as terminal:
+        assert terminal.ended() == 1
+        assert terminal.is_as_before()
+        assert "workbench: this is a fault of workbench: ValueError" in terminal.text()
+        assert b"value-of-a-person" not in terminal.sent
 
 
 def test_quitting_does_not_wait_for_work(tiny: Terminal) -> None:

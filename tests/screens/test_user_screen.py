@@ -483,11 +483,7 @@ def test_hostile_names_are_shown_and_do_nothing(shop: Path) -> None:
 
 
 def over(shop: Path, question: Callable[[Dataset], Result]) -> Result:
-    dataset = Dataset(load(shop / "workbench.toml"), Scope(), Task(), limits(None, None))
-    try:
-        return question(dataset)
-    finally:
-        dataset.close()
+    return question(Dataset(load(shop / "workbench.toml"), Scope(), Task(), limits(None, None)))
 
 
 def test_the_activity_of_the_totals_is_of_all_events_and_says_which_are_shown(shop: Path) -> None:
