@@ -53,12 +53,8 @@ class UserState(Frame):
     """The state of the screen, and what follows from it."""
 
     def __init__(self, request: Request | None = None, **context: object) -> None:
-        funnel = context.get("funnel")
-        if request is not None and request.report == "explain":
-            # An explained person comes with the funnel.
-            funnel, request = getattr(request, "funnel", funnel), _opened(request)
         super().__init__(request, **context)
-        self.funnel = cast("FunnelRequest | None", funnel)
+        self.funnel = cast("FunnelRequest | None", context.get("funnel"))
         """The funnel that the timeline is read beside."""
         self.explained: Answer | None = None
         self.told_by_event: Mapping[Key, Told] = {}
@@ -266,10 +262,3 @@ class UserState(Frame):
         if self.funnel is not None or len(self.marks.rows) < 2 or self.asked is None:
             return self.funnel
         return funnel_of(self.marks, self.without_span(self.asked).scope)
-
-
-def _opened(request: Request) -> Request:
-    """The timeline of the person whom an explained funnel names."""
-    return UserRequest(
-        user=str(getattr(request, "user", "")), scope=replace(request.scope, by=None, who=None)
-    )

@@ -22,6 +22,15 @@ def test_reference_is_the_commands_own_help() -> None:
     assert module.with_reference(text) == text, "run: python docs/make_reference.py"
 
 
+def test_the_page_of_keys_is_the_programs_own() -> None:
+    spec = importlib.util.spec_from_file_location("make_keys", ROOT / "docs" / "make_keys.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text("utf-8") == module.page(), "run: python docs/make_keys.py"
+
+
 def test_one_command_to_try_and_one_to_test() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     for marker in ("<!-- try-command -->", "<!-- test-command -->"):

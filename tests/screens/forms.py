@@ -63,7 +63,8 @@ PEOPLE = (
 )  # fmt: skip
 
 HOSTILE = Words(
-    steps=tuple(str(Step((name,))) for name in NAMES) + (
+    steps=(
+        *(str(Step((name,))) for name in NAMES),
         "view|add", "view: channel = 'none'", "add: channel = 'a;b' or channel = 'x'", "view: \"odd name\" = 'none'",
     ),
     properties=("channel", "odd name", "none", "[b]", "user_id", "number"),

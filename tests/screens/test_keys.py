@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import string
 from pathlib import Path
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.keys import Keys
 
+import screens as package
 from queries import QUESTIONS
 from workbench.errors import UsageError
 from workbench.keys import (
@@ -33,7 +36,7 @@ NAMES = (
     "pin_5 pin_6 pin_7 pin_8 pin_9 go palette help find find_next find_previous filter sort mark add edit "
     "delete duplicate move_down move_up undo redo range breakdown compare less more view zoom run reload "
     "sql explain copy_cell copy_command export save_report save_people open_report history suspend "
-    "details"
+    "details theme"
 )
 PRINTABLE = [chr(code) for code in range(33, 127)]
 IDS = {"ids": lambda action: action.name}
@@ -129,6 +132,35 @@ def test_folding_gives_one_character_and_is_done_once(character: str) -> None:
 
 def test_han_characters_mean_nothing() -> None:
     assert all(Keymap().action("whatever", character) is None for character in "搜索点击数据")
+
+
+# --- all screens --------------------------------------------------------------------------------------------------
+
+
+def screens() -> list[type]:
+    """Every class of the package that has actions of its own."""
+    modules = [
+        importlib.import_module(f"screens.{found.name}") for found in pkgutil.iter_modules(package.__path__)
+    ]
+    classes = {thing for module in modules for thing in vars(module).values() if isinstance(thing, type)}
+    return sorted((one for one in classes if vars(one).get("local_actions")), key=lambda one: one.__name__)
+
+
+def test_screens_use_free_keys_alone_and_do_what_they_say() -> None:
+    assert len(screens()) >= 2
+    for screen in screens():
+        actions: tuple[Action, ...] = vars(screen)["local_actions"]
+        keymap = Keymap(actions)
+        for action in actions:
+            assert set(action.keys) <= FREE, (screen, action)
+            assert callable(getattr(screen, f"do_{action.name}", None)), (screen, action)
+            assert keymap.named(action.name) is action
+            assert action.group == "screen" or action.group not in GROUPS, (screen, action)
+
+
+def test_an_action_of_a_screen_is_no_global_one() -> None:
+    names = [action.name for screen in screens() for action in vars(screen)["local_actions"]]
+    assert set(names).isdisjoint(action.name for action in GLOBAL)
 
 
 # --- a screen's own, and the user's -------------------------------------------------------------------------------

@@ -517,7 +517,7 @@ def test_fault_098_any_size_is_survived() -> None:
     async def play(app: Under, pilot: Pilot[None]) -> None:
         for popup, _ in every("a text with words " * 12):
             app.push_screen(popup)
-            for size in ((20, 5), (1, 1), (200, 50), (2, 40), (80, 24)):
+            for size in ((1, 1), (20, 5), (80, 24)):
                 await pilot.resize_terminal(*size)
                 await pilot.press("j")
             assert width(app.box()[0]) <= 72
@@ -558,6 +558,7 @@ def test_the_palette_lists_every_action_with_key_and_reason() -> None:
     assert listed["top"].key == "g g"
     assert listed["undo"].why_not == "nothing to undo"
     assert listed["redo"].why_not is None
+    assert [choice.value for choice in palette(told)._all][-1] == "undo"
 
 
 def test_the_palette_gives_the_name_of_what_is_picked() -> None:

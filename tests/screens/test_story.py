@@ -1,68 +1,83 @@
-"""The demo's evening of 21:37, found in the screens by keyboard alone: the walk of the README's tour."""
+"""The demo's evening of 21:37, found in the screens by keyboard alone: the very keys of the README's tour."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from tests.screens.driver import driver
 
+from tests.screens.driver import driver
 from workbench.demo import write_demo
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "make_pictures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by its name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("story") / "shop"
-    write_demo(folder, events=50_000)
+    write_demo(folder)
     return folder
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-def test_the_forced_login_is_found_by_keyboard_alone(shop: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)])
+def test_the_forced_login_is_found_by_the_keys_of_the_tour(
+    shop: Path, pictures: ModuleType, size: tuple[int, int]
+) -> None:
     truths = tomllib.loads((shop / "truths.toml").read_text("utf-8"))["truth"]
     (truth,) = (one for one in truths if one["id"] == "forced-login")
     planted = sorted(truth["expected_ids"])
+    seen: dict[str, list[str]] = {}
 
     async def walk() -> None:
         async with driver(shop, size=size) as d:
-            # Overview → funnel of the shop's own roles → who dropped after the cart, and what they did instead.
-            await d.press("1")
-            assert "product_view → add_to_cart → checkout → order_paid" in d.text()
-            await d.press("j", "$", "h", "h", "E")
-            assert "login_prompt" in d.line("login_prompt")
-            await d.press("q")
-            # The suspicion as steps of its own: back in the funnel the cursor stands on add_to_cart.
-            for text in ("view_c", "coupon_a", "login_p"):
-                await d.press("a")
-                await d.type(text)
-                await d.press("tab")
-                if text == "login_p":
-                    await d.type(": reason = 'coupon'")
-                await d.press("enter", "j")
-            await d.press("j", "d", "k", "k", "k", "k", "k", "d")
-            wanted = "add_to_cart → view_cart → coupon_apply → login_prompt: reason = 'coupon' → order_paid"
-            assert d.line("add_to_cart →").strip().startswith(wanted[:70])
-            await d.press("<", "<", "<")
-            assert "window 1d" in d.text()
-            # The people who dropped after the prompt, one of them, and where the cart went.
-            await d.press("g", "g", "j", "j", "j", "$", "h", "h")
-            assert int(d.app.trail[-1].grid.cell_text()) == len(planted)
-            await d.press("enter")
-            shown = [name for name in planted if any(name in line for line in d.lines())]
-            assert len(shown) == min(len(planted), size[1] - 6)
-            await d.press("enter")
-            assert shown[0] in d.lines()[0]
-            # The timeline opens where the funnel stopped; what came after stands above it, newest day first.
-            assert re.search(r"21:56:\d\d .* login_prompt", d.text())
-            await d.press("g", "g")
-            told = " ".join(line.strip() for line in d.lines())
-            assert re.search(r"! cart lost: \d pieces worth [\d,.]+; last known \S+ 21:54:", told)
-            assert re.search(r"left \S+ 21:56:\d\d at login_prompt; the identity changed", told)
-            # q leads back to the people.
+            for stop in pictures.tour():
+                await d.press(*stop.keys)
+                if stop.picture is not None:
+                    seen[stop.picture.stem] = d.lines()
+                if stop.picture is not None and stop.picture.stem == "steps":
+                    assert int(d.app.trail[-1].grid.cell_text()) == len(planted) == 25
+            assert d.app.trail[-1].question == "user"
             await d.press("q")
             assert d.lines()[0].strip().startswith("people who dropped after step 4")
 
     asyncio.run(walk())
+    assert "what to look at" in "\n".join(seen["overview"])
+    assert seen["funnel"][1].strip() == "product_view → add_to_cart → checkout → order_paid"
+    prompts = next(line for line in seen["explain"] if "login_prompt" in line)
+    assert re.search(r"118 +17\.5 %", prompts)
+    wanted = "add_to_cart → view_cart → coupon_apply → login_prompt: reason = 'coupon' → order_paid"
+    assert seen["steps"][1].strip()[:70] == wanted[:70]
+    assert seen["steps"][2].strip() == "window 1d"
+    shown = [name for name in planted if any(name in line for line in seen["people"])]
+    assert len(shown) == min(len(planted), size[1] - 5)
+    assert shown[0] in seen["user"][0]
+    told = " ".join(line.strip() for line in seen["user"])
+    assert re.search(r"! cart lost: \d pieces worth [\d,.]+; last known \S+ 21:54:", told)
+    assert re.search(r"left \S+ 21:56:\d\d at login_prompt; the identity changed", told)
+
+
+def test_the_pictures_of_the_tour_are_there(pictures: ModuleType) -> None:
+    shown = [stop.picture for stop in pictures.tour() if stop.picture is not None]
+    assert len(shown) >= 6
+    for picture in shown:
+        text = picture.read_text("utf-8")
+        assert text.startswith("<svg")
+        assert "workbench" in text

@@ -11,18 +11,13 @@ _LATER = ("screens", "move")
 
 
 def palette(frame: Keyed) -> Choose:
-    """A list to filter; what is picked is the name of an action."""
+    """A list to filter, what can be done now first; what is picked is the name of an action."""
     order = {group: at + len(GROUPS) * (group in _LATER) for at, group in enumerate(GROUPS)}
-    actions = sorted(frame.keymap.actions, key=lambda action: order.get(action.group, 0))
+    keymap = frame.keymap
+    found = [(frame.why_not(action.name), action) for action in keymap.actions if action.name != "palette"]
+    found.sort(key=lambda one: (one[0] is not None, order.get(one[1].group, 0)))
     choices = [
-        Choice(
-            action.name,
-            action.label,
-            action.help,
-            frame.why_not(action.name),
-            frame.keymap.key_of(action.name),
-        )
-        for action in actions
-        if action.name != "palette"
+        Choice(action.name, action.label, action.help, why, keymap.key_of(action.name))
+        for why, action in found
     ]
     return Choose("commands", choices, filtering=True)

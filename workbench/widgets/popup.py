@@ -79,11 +79,10 @@ class Panel(Popup[None]):
             self.body.refresh()
 
     def _copied(self) -> None:
-        copy = getattr(self.app, "copy_text", None)
-        if copy is None:
-            self.app.copy_to_clipboard(self._text)
-        said = copy(self._text) if copy is not None else None
-        self._said = clean(said) if isinstance(said, str) else "copied"
+        copy = getattr(self.app, "copy_text", self.app.copy_to_clipboard)
+        said = copy(self._text)
+        # A program that says nothing back has said it in its own status line.
+        self._said = clean(said) if isinstance(said, str) else ""
         self.body.redraw((self.rows - 1,))
 
 
