@@ -55,7 +55,7 @@ QUESTIONS: dict[str, Question] = {
             "queries.overview",
             "What is loaded, whether it can be believed, how business is, what to look at.",
             "o",
-            request="queries.overview:from_dict",
+            request="queries.overview_request:from_dict",
         ),
         Question(
             "funnel",

@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 
 from queries import ranges
 from queries.one_person import Sessioned
-from queries.overview_figures import FIGURES, NAMES, Counting, Counts, Figure, Spans, spans, value
+from queries.overview_figures import Counting, Counts, Spans, spans, value
 from queries.overview_look import Look, looks
-from queries.question import EVERYTHING, Note, Page, QuestionError, Result, Row, Scope, Shown, Survey
-from queries.saved import SCOPE_KEYS, Saved
+from queries.overview_request import FIGURES, Figure, OverviewRequest, parse_cell
+from queries.question import Note, Page, QuestionError, Result, Row, Shown, Survey
 from queries.scope import Within, meta, out_of_range
-from queries.suggest import hint, shown
 
 LATE = 3_600_000
 """A source that ends so many ms before the newest event of all is late."""
-PREVIOUS = "@previous"
 
 _LAYOUT = (
     Shown("figure", "figure", names=True),
@@ -35,41 +33,6 @@ _RULE = (
     "people with an order / people; order_value is revenue / orders; no_result_rate is searches without a result / "
     "searches that say how many they had"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverviewRequest:
-    """The key figures of a scope, and of the data as a whole."""
-
-    scope: Scope = EVERYTHING
-
-    def __post_init__(self) -> None:
-        if self.scope.by is not None:
-            raise QuestionError("--by: the overview is not broken down", "funnel, events and properties are")
-        if self.scope.unit not in ("user", "raw"):
-            raise QuestionError(f"--unit {self.scope.unit}: the overview knows user and raw")
-
-    @property
-    def report(self) -> str:
-        """The question's name in the registry."""
-        return "overview"
-
-    def check_cell(self, cell: str) -> None:
-        """A cell is a figure's name, with ``@previous`` behind it for the period before."""
-        _parse_cell(cell)
-
-    def arguments(self) -> list[str]:
-        """The equivalent command line after ``workbench``."""
-        return [self.report, *self.scope.arguments()]
-
-    def to_dict(self) -> dict[str, object]:
-        """Everything that defines the question, as JSON carries it."""
-        return self.scope.to_dict()
-
-
-def from_dict(saved: Mapping[str, object]) -> OverviewRequest:
-    """The request that ``to_dict`` gave; raises :class:`QuestionError` for what is none."""
-    return OverviewRequest(scope=Saved(saved, SCOPE_KEYS).scope())
 
 
 def answer(request: OverviewRequest, data: Sessioned) -> Result:
@@ -321,7 +284,7 @@ class Behind:
 
         Raises :class:`QuestionError` for a figure that cannot be told, and for a period that is not covered.
         """
-        figure, is_previous = _parse_cell(cell)
+        figure, is_previous = parse_cell(cell)
         reason = self._counting.lacking(figure)
         if reason is not None:
             raise QuestionError(f"--users {cell}: {reason}")
@@ -330,12 +293,3 @@ class Behind:
                 f"--users {cell}: the data does not cover a period before", "give a range, like --last 7d"
             )
         return self._counting.people(figure, 0 if is_previous else 1)
-
-
-def _parse_cell(cell: str) -> tuple[Figure, bool]:
-    name = cell.removesuffix(PREVIOUS)
-    for figure in FIGURES:
-        if figure.name == name:
-            return figure, cell != name
-    near = hint(name, NAMES) or f"there are {', '.join(NAMES)}"
-    raise QuestionError(f"--users {shown(cell)} names no figure", near)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from queries import ranges
 from queries.one_person import Sessioned
+from queries.overview_request import Figure
 from queries.periods import Periods
 from queries.profile import orders_sql
 from queries.question import QuestionError
@@ -26,39 +27,6 @@ DAYS = 31
 Counts = Mapping[str, int | None]
 """What figures are made of, by name: counts, and money in minor units."""
 Number = int | float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One key figure."""
-
-    name: str
-    unit: str
-    """``events``, ``people``, ``sessions``, ``orders``, ``searches``, ``money`` or ``rate``."""
-    of: tuple[str, ...]
-    """The count, or numerator and denominator."""
-    behind: str = "TRUE"
-    """Whose people are behind it, as a condition over marked events."""
-    role: str | None = None
-    column: str | None = None
-    """Needed in the data."""
-
-
-FIGURES = (
-    Figure("events", "events", ("events",)),
-    Figure("people", "people", ("people",)),
-    Figure("sessions", "sessions", ("sessions",)),
-    Figure("conversion", "rate", ("buyers", "people"), "is_order", "order"),
-    Figure("orders", "orders", ("orders",), "is_order", "order"),
-    Figure("revenue", "money", ("revenue",), "is_order", "order", "amount"),
-    Figure("order_value", "money", ("revenue", "orders"), "is_order", "order", "amount"),
-    Figure("refunds", "money", ("refunds",), "is_refund", "refund", "refund_amount"),
-    Figure("searches", "searches", ("searches",), "is_search", "search"),
-    Figure(
-        "no_result_rate", "rate", ("empty", "counted"), "is_search AND result_count = 0", "search", "result_count"
-    ),
-)  # fmt: skip
-NAMES = tuple(figure.name for figure in FIGURES)
 
 
 @dataclass(frozen=True, slots=True)

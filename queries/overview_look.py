@@ -13,7 +13,8 @@ from queries.check import CheckRequest
 from queries.checks import FILES, Notes
 from queries.funnel_request import FunnelRequest
 from queries.one_person import Sessioned
-from queries.overview_figures import FIGURES, Counting, Spans, day_sql
+from queries.overview_figures import Counting, Spans, day_sql
+from queries.overview_request import FIGURES
 from queries.periods import Periods
 from queries.question import Note, Request, Scope
 from queries.scope import Within

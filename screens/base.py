@@ -10,7 +10,7 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -21,7 +21,7 @@ from screens.frame.form import Field, Form
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.keys import Action, Keymap, load_remapped
 from workbench.session import Answer, Job, Outcome
-from workbench.text import clean, clip, pad, width
+from workbench.text import clean, clip, width
 from workbench.widgets.footer import Footer
 from workbench.widgets.grid import Grid
 from workbench.widgets.prompt import Prompt
@@ -73,6 +73,8 @@ class Frame(Screen[None], inherit_bindings=False):
         self._other: Job[Any] | None = None
         self._said: tuple[str, str] = ("", "info")
         self._opened = False
+        self._in_status: dict[str, Text] = {}
+        """The parts of the status line as they stand."""
 
     # --- what a screen says of itself --------------------------------------------------------------------------
 
@@ -158,7 +160,9 @@ class Frame(Screen[None], inherit_bindings=False):
         with Vertical(id="body"):
             yield from self.body()
         yield Prompt(id="prompt")
-        yield Static(id="status", markup=False)
+        with Horizontal(id="status"):
+            yield Static(id="told", markup=False)
+            yield Static(id="place", markup=False)
         yield Footer(id="footer")
         yield Static(f"the terminal is too small: {LEAST[0]}x{LEAST[1]} at least", id="small", markup=False)
 
@@ -199,6 +203,10 @@ class Frame(Screen[None], inherit_bindings=False):
             self.request = self.workbench.scoped(self.request)
         self._opened = True
         self.refresh_form()
+        # Not before the first paint: asking loads the engine, which takes as long.
+        self.call_after_refresh(self._first)
+
+    def _first(self) -> None:
         if self.request is None:
             self.begin()
         else:
@@ -678,10 +686,16 @@ class Frame(Screen[None], inherit_bindings=False):
         line = f" {dot} ".join(clean(part) for part in parts if part)
         style = "bold" if level == "error" and job is None else ""
         right = finding.place_text(self)
-        room = cells - width(right) - 2
-        self.query_one("#status", Static).update(
-            Text.assemble((f" {pad(line, max(room - 1, 0))}", style), f" {right}", no_wrap=True, end="")
+        room = max(cells - width(right) - 2, 0)
+        told, place = (
+            Text(f" {clip(line, room)}", style, no_wrap=True, end=""),
+            Text(right, no_wrap=True, end=""),
         )
+        # Each part by itself: a move of the cursor sends its own place alone.
+        for id, drawn in (("#told", told), ("#place", place)):
+            if self._in_status.get(id) != drawn:
+                self._in_status[id] = drawn
+                self.query_one(id, Static).update(drawn)
 
     def told(self, answer: Answer) -> list[str]:
         """What the status line says of an answer at rest."""

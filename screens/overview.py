@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from queries.overview import Behind, OverviewRequest
+from queries.overview_request import OverviewRequest
 from queries.question import Page, Request, Row, Shown
 from queries.saved import rescoped
 from screens.base import Door, Frame
@@ -25,6 +25,7 @@ from workbench.text import clean, clip
 from workbench.widgets.grid import Extra, Grid
 
 if TYPE_CHECKING:
+    from queries.overview import Behind
     from workbench.runner import Task
 
 RANGES = ("1d", "7d", "14d", "30d", None)

@@ -17,8 +17,9 @@ import duckdb
 import pytest
 from jsonschema import Draft202012Validator
 
-from queries.overview import OverviewRequest, answer, from_dict
-from queries.overview_figures import NAMES, day_sql
+from queries.overview import answer
+from queries.overview_figures import day_sql
+from queries.overview_request import NAMES, OverviewRequest, from_dict
 from queries.question import QuestionError, Result, Scope
 from tests.driver import Command
 from tests.in_process import in_process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ from queries.question import PeopleRequest
 from workbench.session import piped
 
 if TYPE_CHECKING:
+    from queries.question import Result
     from screens.base import Frame
+    from workbench.runner import Task
+    from workbench.session import Answer
 
 
 def sql(frame: Frame) -> None:
@@ -48,25 +52,37 @@ def export(frame: Frame) -> None:
 
     def done(text: str) -> None:
         path = Path(text.strip()).expanduser()
-        frame.aside(lambda task: _write(answer, path, task), frame.say, f"writing {path}")
+        frame.aside(
+            lambda task: _write(whole(frame, answer, task), answer, path, task), frame.say, f"writing {path}"
+        )
 
     name = f"{frame.title_text()}.csv"
     frame.prompt.ask("write to", name, check=check, done=done, hint=".csv .tsv .json .jsonl .md .parquet")
 
 
-def _write(answer: Any, path: Path, task: Any) -> str:
+def whole(frame: Frame, answer: Answer, task: Task) -> Result:
+    """An answer with all its rows, to be read at once, on the worker.
+
+    The engine's tables behind rows that are not here yet may be those of another answer by now: it is asked again.
+    """
+    if answer.table.loaded == answer.table.total:
+        return replace(answer.result, rows=list(answer.table.rows()))
+    return frame.work(answer.request, task, False).result
+
+
+def _write(result: Result, answer: Answer, path: Path, task: Task) -> str:
     from workbench import output
 
     answer.dataset.serve(task)
     said: list[str] = []
     output.write(
-        answer.result,
+        result,
         format=output.format_of(path) or "table",
         destination=path,
         protected=answer.dataset.protected,
         note=lambda note: said.append(note.text) if note.code == "formula-cells" else None,
     )
-    rows = len(answer.result.rows)
+    rows = len(result.rows)
     return "; ".join([f"wrote {rows:,} row{'' if rows == 1 else 's'} to {path}", *said])
 
 
@@ -125,10 +141,13 @@ def save_people(frame: Frame) -> None:
             if people is None and door is not None and shown is not None:
                 request = PeopleRequest(shown.request, door.cell)
                 people, command = frame.workbench.session.people(shown, request, task), piped(request)
-            assert people is not None
+                rows = people.result.rows
+            else:
+                assert people is not None
+                rows = whole(frame, people, task).rows
             people.dataset.serve(task)
             name = text.strip()
-            count = save(root.parent, name, people.result.rows, command)
+            count = save(root.parent, name, rows, command)
             return f"saved {count:,} people as {name}; --compare {name} and users --ids {name} take it"
 
         frame.aside(work, frame.say, "saving people")

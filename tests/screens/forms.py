@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from textual import events
+from textual.keys import _character_to_key
+
 from queries.funnel_request import FunnelRequest, from_dict
 from queries.question import QuestionError, Request
 from queries.steps import Step
@@ -110,6 +113,15 @@ def write_hostile(folder: Path, people: int = 60, seed: int = 7) -> Path:
     return folder
 
 
+async def quick(d: Driver, *keys: str) -> None:
+    """Presses keys of one screen in a run, as fast as a terminal may hand them on; then settles."""
+    assert d.app._driver is not None
+    for key in keys:
+        name = key if len(key) > 1 or key.isalnum() else _character_to_key(key)
+        d.app._driver.send_message(events.Key(name, key if len(key) == 1 else None))
+    await d.settled()
+
+
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "window": ("30m", "1h", "12h", "1d", "7d", "30d", "none", "90m", "soon"),
     "step_windows": ("2=1h", "2=30m 3=2d", "9=1h", "2", "none"),
@@ -200,17 +212,21 @@ class Editor:
 
     async def _press(self, *keys: str) -> None:
         self.did += " " + " ".join(keys)
-        await self.d.press(*keys)
+        # A key that opens a box is waited for: the box takes the next one.
+        if keys[0] == "t":
+            await self.d.press(*keys)
+        else:
+            await quick(self.d, *keys)
 
     async def write(self, text: str) -> None:
         """Replaces what stands in the prompt."""
         self.did += f" «{text}»"
-        await self.d.start("ctrl+e", "ctrl+u")
+        await quick(self.d, "ctrl+e", "ctrl+u")
         if len(text) < 12 and text.isascii() and text.isalnum():
-            await self.d.type(text)
+            await quick(self.d, *text)
         else:
             await self.d.paste(text)
-        await self.d.press("enter")
+        await quick(self.d, "enter")
 
     async def to_form(self, name: str) -> None:
         """Takes a field of the form in hand."""

@@ -33,7 +33,7 @@ def command(cell: str | None, **values: Any) -> None:
       workbench overview --users orders
       workbench overview --last 7d --fail-if "figure = 'orders' and change < -0.3"
     """
-    from queries.overview import OverviewRequest
+    from queries.overview_request import OverviewRequest
 
     output = output_of(values)
     scope = scope_of(values)
