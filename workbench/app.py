@@ -14,9 +14,10 @@ from textual.binding import BindingType
 
 from queries import QUESTIONS
 from queries.question import Request, Scope
+from workbench.errors import UsageError
 from workbench.glyphs import glyphs, wants_ascii
-from workbench.keys import Keymap
-from workbench.session import Session
+from workbench.keys import Keymap, load_remapped
+from workbench.session import Outcome, Session
 from workbench.settings import theme
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ class WorkbenchApp(App[None], inherit_bindings=False):
         guard(self)
         self.theme = theme(self.available_themes)
         self.open_screen(self._start or ("overview" if self.has_data else "start"), self._request)
+        self.call_after_refresh(self._warm_up)
+
+    def _warm_up(self) -> None:
+        """Loads every screen behind the first question, so that none costs its imports when it is opened."""
+
+        def ended(outcome: Outcome[None]) -> None:
+            if isinstance(outcome.error, UsageError):
+                self.say(f"{outcome.error.message}; {outcome.error.hint}", "error")
+
+        self.session.submit("screens", lambda task: load_screens(), ended)
 
     def on_unmount(self) -> None:
         """Interrupts what still runs: nothing may hold the process."""
@@ -109,7 +120,14 @@ class WorkbenchApp(App[None], inherit_bindings=False):
         """Brings a question's screen to the front: the one there is, or with a request or context a new one."""
         frame = self._homes.get(name) if request is None and not context else None
         if frame is None:
-            frame = screen_class(name)(request, **context)
+            try:
+                frame = screen_class(name)(request, **context)
+            except UsageError as error:
+                # Its keys collide with the user's; the others still work.
+                if not self.trail:
+                    raise
+                self.say(f"{error.message}; {error.hint}", "error")
+                return
             if request is None and not context:
                 self._homes[name] = frame
         if frame in self.trail:
@@ -171,12 +189,13 @@ class WorkbenchApp(App[None], inherit_bindings=False):
 
     # --- shared ---------------------------------------------------------------------------------------------
 
-    def copy_text(self, text: str) -> None:
+    def copy_text(self, text: str) -> str:
         """Copies to the clipboard of the terminal, and says how it went."""
         from workbench.clipboard import copy
 
         told = copy(text, self._write)
         self.say(told)
+        return told
 
     def _write(self, text: str) -> None:
         if self._driver is not None:
@@ -195,6 +214,18 @@ class WorkbenchApp(App[None], inherit_bindings=False):
         if scope.data or not self.scope.data:
             return request
         return rescoped(request, replace(scope, data=self.scope.data, mapping=self.scope.mapping))
+
+
+def load_screens() -> None:
+    """Imports every screen and holds the user's keys against them all.
+
+    Raises UsageError for keys that collide and for actions that no screen has.
+    """
+    screens = [screen_class(name) for name in QUESTIONS]
+    known = {action.name for screen in screens for action in screen.local_actions}
+    remapped = load_remapped(known)
+    for screen in screens:
+        Keymap(screen.local_actions, remapped)
 
 
 def screen_class(name: str) -> type[Frame]:

@@ -26,7 +26,7 @@ from tests.driver import Command, Ran
 from tests.in_process import in_process
 from tests.screens.driver import Driver, driver
 from tests.screens.forms import DEMO, HOSTILE, Editor, Words, quick, random_funnel, write_hostile
-from workbench.app import WorkbenchApp
+from workbench import segments
 from workbench.demo import write_demo
 from workbench.history import recent
 from workbench.output.cells import cell
@@ -544,6 +544,7 @@ def run(
 
     def of(folder: Path) -> Run:
         def command(stdin: str, *arguments: str) -> Ran:
+            segments._standard_input.cache_clear()
             monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin.encode())))
             return plain(*arguments, cwd=folder)
 
