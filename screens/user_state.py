@@ -89,7 +89,8 @@ class UserState(Frame):
         def question(dataset: Dataset) -> tuple[Result, Table]:
             result = answer(asked, dataset)
             rows = result.rows if len(result.rows) <= ALL_ROWS else islice(result.rows, most)
-            return result, Table.of_rows(result.layout, rows, total=len(result.rows))
+            below = None if result.page is None else result.page.below
+            return result, Table.of_rows(result.layout, rows, total=len(result.rows), remarks=below)
 
         dataset, (result, table) = self.workbench.session.over(asked.scope, task, question, anew=anew)
         return Answer(asked, result, table, dataset, time.monotonic() - began)

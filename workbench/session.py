@@ -275,7 +275,8 @@ def _table(result: Result) -> Table:
     from workbench.tables import Table
 
     rows = result.rows
-    return Table.of_rows(result.layout, islice(rows, MOST_ROWS), total=len(rows))
+    below = None if result.page is None else result.page.below
+    return Table.of_rows(result.layout, islice(rows, MOST_ROWS), total=len(rows), remarks=below)
 
 
 def base_of(scope: Scope) -> Scope:

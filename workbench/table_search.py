@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from workbench.table_rows import Rows
+from workbench.text import clean
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,8 +43,8 @@ def order(rows: Rows, key: str, descending: bool, *, is_time: bool) -> NDArray[n
     return _numbers(rows, [key], sql)
 
 
-def matches(rows: Rows, columns: Sequence[Shown], text: str) -> NDArray[np.bool_]:
-    """Which rows show the text in any of the columns, capitals or not."""
+def matches(rows: Rows, columns: Sequence[Shown], text: str, remarks: str | None = None) -> NDArray[np.bool_]:
+    """Which rows show the text in any of the columns, or in the remarks under them, capitals or not."""
     import numpy as np
 
     from workbench.table_shown import shown_sql
@@ -62,6 +63,10 @@ def matches(rows: Rows, columns: Sequence[Shown], text: str) -> NDArray[np.bool_
     if conditions:
         sql = f"SELECT number FROM answer WHERE {' OR '.join(conditions)}"
         found[_numbers(rows, keys, sql, {"text": text})] = True
+    if remarks is not None and remarks in rows.keys:
+        asked = text.lower()
+        for number, texts in listed(rows, remarks, None):
+            found[number] |= any(asked in clean(one).lower() for one in texts)
     return found
 
 

@@ -43,21 +43,31 @@ class Table:
         sort: Sort | None = None,
         filter_text: str = "",
         base: Table | None = None,
+        remarks: str | None = None,
     ) -> None:
         self.columns = tuple(columns)
         self.sort = sort
         """By what the rows are sorted; None: in the order of the answer."""
         self.filter_text = filter_text
         """What every row in sight shows somewhere; empty: all rows are in sight."""
+        self.remarks = remarks
+        """The key of texts that stand under their row: they are found too."""
         self._rows = rows
         self._total = total
         self._base = base
         self._searched: tuple[str, NDArray[np.int64]] | None = None
 
     @classmethod
-    def of_rows(cls, columns: Sequence[Shown], rows: Iterable[Row], *, total: int | None = None) -> Table:
+    def of_rows(
+        cls,
+        columns: Sequence[Shown],
+        rows: Iterable[Row],
+        *,
+        total: int | None = None,
+        remarks: str | None = None,
+    ) -> Table:
         """Rows of an answer, read once. ``total`` is how many it has, where these are only its first."""
-        return cls(columns, rows_of(rows, [shown.key for shown in columns]), total)
+        return cls(columns, rows_of(rows, [shown.key for shown in columns]), total, remarks=remarks)
 
     @classmethod
     def of_arrow(cls, columns: Sequence[Shown], data: pa.Table, *, total: int | None = None) -> Table:
@@ -66,7 +76,7 @@ class Table:
 
     def extended(self, rows: Iterable[Row]) -> Table:
         """This table and more rows of the same answer, under the same sort and filter."""
-        base = Table(self.columns, self._rows.extended(rows), self._total)
+        base = Table(self.columns, self._rows.extended(rows), self._total, remarks=self.remarks)
         return base._seen_as(self.sort, self.filter_text)
 
     def __len__(self) -> int:
@@ -191,7 +201,15 @@ class Table:
         root = self._root
         if sort is None and not filter_text:
             return root
-        table = Table(self.columns, self._rows, self._total, sort=sort, filter_text=filter_text, base=root)
+        table = Table(
+            self.columns,
+            self._rows,
+            self._total,
+            sort=sort,
+            filter_text=filter_text,
+            base=root,
+            remarks=self.remarks,
+        )
         # Made here, on the worker, and not at the first paint.
         _ = table._order
         return table
@@ -206,4 +224,4 @@ class Table:
     def _mask(self, text: str) -> NDArray[np.bool_]:
         from workbench.table_search import matches
 
-        return matches(self._rows, self.columns, text)
+        return matches(self._rows, self.columns, text, self.remarks)

@@ -407,3 +407,11 @@ def test_importing_tables_loads_nothing_heavy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_what_stands_under_a_row_is_found_with_it() -> None:
+    rows = [{"event": "a", "below": []}, {"event": "b", "below": ["cart lost: 3 pieces"]}, {"event": "c"}]
+    table = Table.of_rows([Shown("event", "event")], rows, remarks="below")
+    assert table.find("CART LOST", 0) == 1
+    assert [row["event"] for row in table.filtered("pieces").rows()] == ["b"]
+    assert Table.of_rows([Shown("event", "event")], rows).find("cart lost", 0) is None
