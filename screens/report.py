@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from queries import QUESTIONS
-from queries.question import QuestionError, Request
+from queries.question import QuestionError, Request, Scope
+from queries.quoting import quote_literal
 from screens.base import Frame
 from screens.frame import asking
 from screens.frame.form import Field
@@ -86,15 +88,27 @@ class ReportScreen(Frame):
         return self.answer if self.question == "users" else None
 
     def open_row(self) -> None:
-        """A person's timeline where the row is a person, else everything the row holds."""
+        """A person's timeline where the row is a person, the people of an event, else everything the row holds."""
         row = self.grid.current_row()
         if row is not None and "user" in row and "kind" in row:
             open_person(self, row, self.request)
+        elif row is not None and self.question == "events" and self.request is not None:
+            self.workbench.open_screen("users", _people_of_event(str(row["event"]), self.request.scope))
         else:
             self.do_details()
 
 
 SCREEN = ReportScreen
+
+
+def _people_of_event(event: str, scope: Scope) -> Request:
+    """Everybody with such an event in the scope: as many as the row counts."""
+    from queries.users import UsersRequest
+
+    condition = f"event = {quote_literal(event)}"
+    where = condition if scope.where is None else f"({scope.where}) AND {condition}"
+    unit = scope.unit if scope.unit == "raw" else "user"
+    return UsersRequest(scope=replace(scope, where=where, unit=unit))
 
 
 def _text(value: object) -> str:

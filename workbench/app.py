@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.filter import LineFilter
 
 from queries import QUESTIONS
 from queries.question import Request, Scope
 from workbench.errors import UsageError
-from workbench.glyphs import glyphs, wants_ascii
+from workbench.glyphs import glyphs, reads_utf8, wants_ascii
 from workbench.keys import Keymap, load_remapped
 from workbench.session import Outcome, Session
 from workbench.settings import theme
+from workbench.text import ESCAPES
+from workbench.widgets.plain_signs import PlainSigns
 
 if TYPE_CHECKING:
     from screens.base import Frame
@@ -62,8 +65,11 @@ class WorkbenchApp(App[None], inherit_bindings=False):
         super().__init__()
         self.scope = Scope(data=tuple(paths), mapping=mapping)
         """What every question of this run begins with."""
-        self.glyphs = glyphs(wants_ascii(ascii_only))
         self.ascii_only = wants_ascii(ascii_only)
+        self.glyphs = glyphs(self.ascii_only)
+        # Every task of the program begins with what is set here.
+        ESCAPES.set(self.ascii_only and not reads_utf8())
+        self._plain = [PlainSigns(strict=ESCAPES.get())] if self.ascii_only else []
         self.session = Session(self._deliver, memory=memory, threads=threads)
         self.trail: list[Frame] = []
         """The screens from the first to the one in front."""
@@ -74,6 +80,10 @@ class WorkbenchApp(App[None], inherit_bindings=False):
     def _deliver(self, call: Callable[[], None]) -> None:
         # Thread-safe, and nobody waits: the worker goes on with its next job.
         self.call_later(call)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line passes before it is sent: in ASCII mode our signs get their plain form."""
+        return [*super().get_line_filters(), *self._plain]
 
     def on_mount(self) -> None:
         """Opens the first screen."""

@@ -7,8 +7,11 @@ formats (CSV, JSON, Parquet) never do: they keep what the data holds.
 from __future__ import annotations
 
 import unicodedata
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Literal
+
+from workbench.glyphs import PLAIN
 
 NULL = "–"
 """How a missing value is shown."""
@@ -26,6 +29,12 @@ _INVISIBLE = frozenset(
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0000, 0xE1000))
 _REGIONAL_A = 0x1F1E6
 
+ESCAPES = ContextVar("ESCAPES", default=False)
+"""Whether :func:`clean` writes what is not ASCII as an escape: for screens on a terminal that does not read UTF-8.
+
+Of a context, and so not of the worker thread, which writes files.
+"""
+
 
 def clean(value: object, maximum: int = 4096) -> str:
     """A value as text that can do nothing to a terminal and whose width is known.
@@ -33,7 +42,8 @@ def clean(value: object, maximum: int = 4096) -> str:
     Control characters become visible signs, bidirectional and zero-width ones go, what is no character
     becomes U+FFFD, flags become their letters, a base keeps one combining mark, the rest is NFC. Text longer
     than ``maximum`` characters is cut and says how long it was. ``None`` is shown as an en dash. Cleaning
-    twice changes nothing more, as long as nothing is cut.
+    twice changes nothing more, as long as nothing is cut. Under :data:`ESCAPES` what is not ASCII becomes
+    ``\\u`` escapes, our own signs aside.
     """
     if value is None:
         return NULL
@@ -42,8 +52,23 @@ def clean(value: object, maximum: int = 4096) -> str:
         return f"{clean(text[:maximum])}… ({len(text):,} characters)"
     if text.isascii() and text.isprintable():
         return text
+    shown = harmless(text)
+    return escaped(shown) if not shown.isascii() and ESCAPES.get() else shown
+
+
+def harmless(text: str) -> str:
+    """Text as :func:`clean` makes it, neither cut nor escaped."""
     visible = unicodedata.normalize("NFC", "".join(map(_visible, text)))
     return visible if visible.isascii() else _one_mark_a_base(visible)
+
+
+def escaped(text: str) -> str:
+    """Text in ASCII and our own signs, which have a plain form; the rest as ``\\u`` escapes."""
+    return "".join(char if char.isascii() or char in PLAIN else _escape(ord(char)) for char in text)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 @lru_cache(maxsize=8192)

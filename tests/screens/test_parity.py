@@ -10,6 +10,7 @@ import os
 import random
 import re
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from typing import Any
 
 import pytest
 
+from queries.funnel_table import cell_of
 from queries.question import QuestionError, Request, Shown
 from queries.saved import request_of
 from screens.base import Frame
-from tests.driver import Command, Ran
+from tests.driver import Ran
 from tests.in_process import in_process
 from tests.screens.driver import Driver, driver
 from tests.screens.forms import DEMO, HOSTILE, Editor, Words, quick, random_funnel, write_hostile
@@ -32,7 +34,7 @@ from workbench.history import recent
 from workbench.output.cells import cell
 from workbench.output.documents import command_line
 from workbench.table_shown import whole
-from workbench.text import width
+from workbench.text import NULL, width
 from workbench.values import plain_row
 
 FORMS = int(os.environ.get("WORKBENCH_PARITY_FORMS", "5"))
@@ -242,6 +244,7 @@ async def funnels(book: Book, folder: Path) -> None:
         await undone(book, trail)
         await editor.to_table()
         book.look()
+        await beside(book)
         await book.writes(folder)
         await book.arranged()
         await book.copies()
@@ -284,6 +287,26 @@ async def undone(book: Book, trail: list[Request]) -> None:
         book.expect(frame.request == request, "redo gave", command_line(frame.request))
 
 
+async def beside(book: Book) -> None:
+    """``v`` lays the values side by side: the same figures, a column a value; the question stays."""
+    frame, request, rows = book.frame, book.frame.request, book.frame.answer.result.rows
+    await quick(book.d, "v")
+    if frame.looks == "sides":
+        layout = {shown.key: shown for shown in frame.answer.table.columns}
+        wanted = sorted(
+            "{}  {} % [{}]".format(
+                *(cell(row, layout[key]) for key in ("users", "rate_from_first", "ci_from_first_low"))
+            )
+            for row in rows
+        )
+        grid = frame.grid.table
+        shown = [text for texts in grid.texts(0, len(grid)) for text in texts[2:] if text != NULL]
+        book.expect(sorted(shown) == wanted, "side by side other figures:", shown, wanted)
+    elif frame.looks == "chart":
+        await quick(book.d, "v")
+    book.expect(frame.request == request, "v asked another question")
+
+
 async def doors(book: Book, folder: Path) -> None:
     """The people of a random cell, one of them, and why the people of a cell stopped."""
     d, rng, frame, form = book.d, book.rng, book.frame, book.form
@@ -306,12 +329,13 @@ async def doors(book: Book, folder: Path) -> None:
         book.form = f"{form} people {door}"
         book.look()
         if people.answer is not None:
-            count, shown = people.answer.result.totals.get("users"), frame.grid.current_row()
-            counted = {"reached": "users", "converted": "users", "dropped": "dropped", "open": "open"}
-            key = counted[door.cell.partition(":")[0].partition("@")[0]]
-            if people.request.scope.unit in ("user", "raw") and people.request.of.entry != "every":
-                rows = len(people.answer.result.rows)
-                book.expect(rows == shown[key], rows, "people behind", shown[key], count)
+            if people.request.scope.unit == "user" and people.request.of.entry != "every":
+                measure = door.cell.partition(":")[0]
+                key = {"reached": "users"}.get(measure, measure)
+                figures = [row[key] for row in frame.answer.result.rows if cell_of(row, measure) == door.cell]
+                book.expect(
+                    [len(people.answer.result.rows)] == figures, "not the people of the figure", figures
+                )
             await book.writes(folder)
             await book.arranged()
             await book.copies()
@@ -477,8 +501,6 @@ def ask(run: Run, command: str, *more: str) -> Ran:
 
 def against(run: Run, one: Seen, folder: Path, number: int) -> list[str]:
     """What a command does otherwise than the screen that showed it."""
-    # The double dash before an id takes everything behind it.
-    words = one.command.split(" -- ")
     ran = ask(run, with_option(one.command, "--json"))
     if one.refused is not None:
         if ran.code == 0:
@@ -493,6 +515,9 @@ def against(run: Run, one: Seen, folder: Path, number: int) -> list[str]:
         return [f"{one.what}: the command fails: {one.command}: {ran.err}"]
     found = []
     rows = json.loads(ran.out)["rows"]
+    if one.command.startswith("workbench check") and "--all" not in one.command:
+        # As a table, which people read, it shows what was found; for programs it carries all.
+        rows = [row for row in rows if row["status"] == "found"]
     if rows != json.loads(json.dumps(one.rows)):
         at = next(
             (n for n, (a, b) in enumerate(zip(rows, one.rows, strict=False)) if a != b),
@@ -582,7 +607,9 @@ def test_a_screen_shows_what_its_command_answers(
             await walk(book, folder)
             return book
 
+    began = time.monotonic()
     book = asyncio.run(walked())
+    walked_seconds = time.monotonic() - began
     wrong = list(book.wrong)
     asked: set[tuple[str, bool, Path | None]] = set()
     for number, one in enumerate(book.seen):
@@ -590,5 +617,8 @@ def test_a_screen_shows_what_its_command_answers(
         if key not in asked:
             asked.add(key)
             wrong += against(run(folder), one, folder, number)
+    print(
+        f"{walk.__name__} {folder.name}: {walked_seconds:.1f} s walked, {time.monotonic() - began - walked_seconds:.1f} s asked"
+    )
     print(f"{len(asked)} commands, {sum(len(one.rows) for one in book.seen)} rows")
     assert not wrong, "\n\n".join(wrong)

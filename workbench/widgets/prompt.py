@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from workbench.glyphs import UNICODE, Glyphs
-from workbench.text import REPLACED, clean, clip, width
+from workbench.text import REPLACED, clean, clip, harmless, width
 
 MAXIMUM = 4096
 """Characters that can be typed and pasted; a value given may be longer and can be shortened."""
@@ -92,7 +92,7 @@ def visible(value: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _seen(char: str) -> str:
-    seen = clean(char)
+    seen = harmless(char)
     return seen if len(seen) == 1 else REPLACED
 
 
