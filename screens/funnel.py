@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -10,80 +11,55 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from queries.funnel_groups import NONE, OTHER
-from queries.funnel_request import FunnelRequest, from_dict
+from queries.funnel_request import CURRENT, PREVIOUS, FunnelRequest, from_dict
+from queries.funnel_sides import OURS
 from queries.funnel_table import cell_of
-from queries.peers import PEERS
-from queries.question import QuestionError, Request, Row, Scope, Shown
+from queries.peers import EVERY
+from queries.question import QuestionError, Request, Row, Scope
 from queries.saved import rescoped
+from screens import funnel_completion as completion
 from screens.base import Door, Frame
 from screens.frame import asking
 from screens.frame.form import Field, Form
-from workbench.charts import bar, histogram, lines
+from screens.funnel_chart import View, chart, drawn_bar
+from screens.funnel_options import (
+    NOTHING,
+    OPTIONS,
+    TRENDS,
+    WINDOWS,
+    is_default,
+    rearranged,
+    stepped,
+    text_of,
+    told,
+    value_of,
+)
+from screens.funnel_rows import Group, Groups, group_of, measure_of, phrase
+from screens.funnel_sides import Sides
+from screens.funnel_values import Values
 from workbench.keys import Action
-from workbench.output.cells import cell, duration
 from workbench.session import Answer
 from workbench.tables import Table
-from workbench.text import clean, pad, width
+from workbench.text import clean, width
+from workbench.widgets.footer import Footer
 from workbench.widgets.grid import Extra, Grid
 
 if TYPE_CHECKING:
     from workbench.widgets.prompt import Completion
 
-WINDOWS = ("30m", "1h", "6h", "12h", "1d", "2d", "3d", "7d", "14d", "30d", "60d", "none")
-"""What < and > go through."""
-TRENDS = (None, "day", "week", "month")
-BAR = 24
-"""Cells of a bar in the table."""
-BARS_BESIDE = 110
-"""Cells of a terminal whose table has bars in it; under a table of fewer they stand below."""
+__all__ = ["SCREEN", "TRENDS", "WINDOWS", "FunnelScreen"]
+
+BAR = (12, 60)
+"""Cells of a bar in the table: at least and at most; where there is less room bars stand below."""
+BAR_OF_MANY = 32
+"""The most where rows are of several groups."""
+MEASURED = 200
+"""Rows that say how wide the table is."""
 ROOMY = 30
 """Rows of a terminal that has room for form and chart at once."""
-CHART_ROWS = 8
-"""Lines a histogram or trend may take."""
-_MEASURES = {"dropped": "dropped", "open": "open"}
-"""Columns whose people are not those who reached the step."""
-_DOORS = (
-    "users",
-    "rate_from_first",
-    "ci_from_first_low",
-    "rate_from_previous",
-    "ci_from_previous_low",
-    "bar",
-    "event",
-)
-
-_OPTIONS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
-    ("window", "window", "from step 1, inclusive; or none", WINDOWS),
-    ("step_windows", "step windows", "as 2=1h 3=30m: at most so long after the step before", ()),
-    ("order", "order", "others between allowed; each the very next; any order", ("ordered", "strict", "any")),
-    ("entry", "entry", "any step 1 may start; the first decides; each attempt counts", ("any", "first", "every")),
-    ("ties", "ties", "equal times count as in order, or times must increase", ("order", "strict")),
-    ("tolerance", "tolerance", "a step may lie so long before the step before, as 2s", ()),
-    ("exclude", "exclude", "EVENT[: EXPR][@I:J]; several with ;", ()),
-    ("exclusion", "exclusion", "excluded people stay in step 1, or are left out", ("drop", "remove")),
-    ("hold", "hold", "a property that is equal over the whole chain", ()),
-    ("optional", "optional", "steps that may be left out, as 2 3", ()),
-    ("range", "range holds", "step 1 inside the range, or the whole chain", ("entry", "whole")),
-    ("at", "value at", "where the breakdown reads", ("first", "last", "user-first", "user-last")),
-    ("since", "times since", "the counted entry, or the first step 1", ("entry", "first")),
-    ("mature", "mature", "only entries whose window is over", ("no", "yes")),
-    ("trend", "trend", "rows by the period of step 1", ("none", "day", "week", "month")),
-    ("compare", "compare", "the period before, or a segment", ()),
-    ("as", "as", "another product's rule, or all", ("none", "all", *PEERS)),
-    ("by", "by", "a property", ()),
-    ("top", "top", "rows of a breakdown", ()),
-    ("where", "where", "events for which this is true", ()),
-    ("who", "who", "people for whom this is true", ()),
-    ("unit", "unit", "what is counted", ("user", "raw", "session", "order")),
-)  # fmt: skip
-"""Key of the request as saved, label, what it means, and its choices where they are few."""
-_NAMES = ("by", "hold", "compare")
-"""Options that are a name of the data's or the workspace's."""
-_DEFAULTS: dict[str, object] = {
-    "order": "ordered", "entry": "any", "ties": "order", "exclusion": "drop", "range": "entry", "at": "first",
-    "since": "entry", "mature": False, "tolerance": "0s", "top": 10, "unit": "user",
-}  # fmt: skip
+CHART = 11
+"""Lines that a long table leaves to the chart."""
+_STEP = "step:"
 
 
 class FunnelScreen(Frame):
@@ -91,7 +67,9 @@ class FunnelScreen(Frame):
 
     question = "funnel"
     local_actions = (
-        Action("peers", ("P",), "peers", "The same funnel under other products' rules, side by side"),
+        Action(
+            "peers", ("P",), "peers", "The same funnel under other products' rules; v sets them side by side"
+        ),
         Action("trend", ("T",), "trend", "Rows by day, week, month of step 1, or none"),
         Action("where", ("X",), "where", "Only events for which an expression is true"),
         Action("who", ("A",), "who", "Only people for whom a rule is true"),
@@ -101,10 +79,17 @@ class FunnelScreen(Frame):
     def __init__(self, request: Request | None = None, **context: object) -> None:
         super().__init__(request, **context)
         self.looks = "table"
-        """``table`` with bars; ``sides``: the breakdown's values side by side; ``chart``: the chart is larger."""
-        self._rows: list[Row] = []
-        self._drawn_group: tuple[object, ...] | None = None
-        """Whose bars stand under the table."""
+        """``table`` with bars; ``sides``: the groups side by side; ``chart``: the chart is larger."""
+        self._groups = Groups(())
+        self._sides: Sides | None = None
+        self._values = Values(self)
+        self._lost: list[str] = []
+        """Options that the last change of steps left out."""
+        self._drawn: tuple[str, ...] | None = None
+        """The chart as it stands."""
+        self._height = "1fr"
+        self._table: Table | None = None
+        """The table as it was sorted and filtered before it went side by side."""
 
     @property
     def asked(self) -> FunnelRequest | None:
@@ -114,7 +99,9 @@ class FunnelScreen(Frame):
     def body(self) -> ComposeResult:
         """The table, and a chart under it."""
         yield Grid(id="grid")
-        yield Static(id="chart", markup=False)
+        below = Static(id="chart", markup=False)
+        below.display = False
+        yield below
 
     def begin(self) -> None:
         """Offers a funnel of the roles that the data has; without any, the first step is asked for."""
@@ -144,48 +131,38 @@ class FunnelScreen(Frame):
         """The steps, then every option."""
         request = self.asked
         if request is None:
-            return [Field("step:0", "step 1", "", self.do_add)]
+            return [Field(f"{_STEP}0", "step 1", "", self.do_add)]
         saved = request.to_dict()
         steps = [
-            Field(f"step:{place}", f"step {place + 1}", str(step), partial(self._edit_step, place))
+            Field(f"{_STEP}{place}", f"step {place + 1}", str(step), partial(self._edit_step, place))
             for place, step in enumerate(request.steps)
         ]
-        return [
-            *steps,
-            *(
-                Field(
-                    name,
-                    label,
-                    _text(name, saved),
-                    partial(self._edit_option, name),
-                    _is_default(name, saved),
-                )
-                for name, label, _, _ in _OPTIONS
-            ),
+        options = [
+            Field(
+                key,
+                option.label,
+                text_of(key, saved),
+                partial(self._edit_option, key),
+                is_default(key, saved),
+            )
+            for key, option in OPTIONS.items()
         ]
+        return [*steps, *options]
 
     def short_form(self) -> Sequence[str]:
         """The way, and what is not as usual."""
-        request = self.asked
-        if request is None:
+        if self.asked is None:
             return ["no step yet: a adds one"]
-        then = f" {self.workbench.glyphs.then} "
-        fields = [field for field in self.form() if not field.name.startswith("step:")]
-        told = [
-            f"{field.label} {field.text}"
-            for field in fields
-            if field.name == "window" or not field.is_default
-        ]
-        return [then.join(str(step) for step in request.steps), "  ".join(told)]
+        cells, rows = self.app.size
+        return told(self.asked, cells - 2, 1 if rows < 20 else 2 if rows < 40 else 3, self.workbench.glyphs)
 
     def _edit_step(self, place: int) -> None:
-        request = self.asked
-        if request is None:
+        if self.asked is None:
             return
-        steps = [str(step) for step in request.steps]
+        steps = [str(step) for step in self.asked.steps]
 
         def check(text: str) -> str | None:
-            return self._with_steps([*steps[:place], text, *steps[place + 1 :]])
+            return self._with_steps([*steps[:place], text, *steps[place + 1 :]], list(range(len(steps))))
 
         self._ask_step(f"step {place + 1}", steps[place], check)
 
@@ -196,38 +173,47 @@ class FunnelScreen(Frame):
         at = len(steps) if place is None else place + 1
 
         def check(text: str) -> str | None:
-            told = self._with_steps([*steps[:at], text, *steps[at:]])
-            if told is None and self.pane == 0:
+            old = list(range(len(steps)))
+            wrong = self._with_steps([*steps[:at], text, *steps[at:]], [*old[:at], None, *old[at:]])
+            if wrong is None and self.pane == 0:
                 self.query_one("#form", Form).place = at
-            return told
+            return wrong
 
         self._ask_step(f"step {at + 1}", "", check)
 
     def _ask_step(self, label: str, value: str, check: Callable[[str], str | None]) -> None:
         self.prompt.ask(
-            label, value, complete=self._complete_step, check=check, done=lambda _: None,
-            hint="EVENT, EVENT|EVENT, or EVENT: condition",
+            label, value, complete=lambda text: completion.step(text, *self._known()), check=check,
+            done=lambda _: None, hint="EVENT, EVENT|EVENT, or EVENT: condition",
         )  # fmt: skip
 
-    def _complete_step(self, text: str) -> list[Completion]:
-        if ":" in text:
-            return asking.last_word(asking.properties(self))(text)
-        head, mark, last = text.rpartition("|")
-        from workbench.widgets.prompt import Completion
-
-        return [Completion(f"{head}{mark}{one.text}", one.detail) for one in asking.events(self)(last)]
+    def _known(self) -> tuple[completion.Known, completion.Known, completion.Values]:
+        """The events and properties there are, and where to get a property's values."""
+        scope = self.request.scope if self.request is not None else self.workbench.scope
+        found = self.workbench.session.known_catalogue(scope)
+        if found is None:
+            return (), (), self._values
+        return [(name, f"{count:,}") for name, count in found.events], found.properties, self._values
 
     def do_delete(self) -> None:
         """Deletes the step in hand, or puts the option back to its default."""
-        field = self.query_one("#form", Form).current() if self.pane == 0 else None
-        if field is not None and not field.name.startswith("step:"):
-            self._told(self._with_option(field.name, ""))
+        field = self._field()
+        if field is not None and not field.name.startswith(_STEP):
+            self._said_if(self._with_option(field.name, ""))
             return
-        self._rearranged(lambda steps, at: steps[:at] + steps[at + 1 :])
+        self._rearranged(lambda order, at: order[:at] + order[at + 1 :])
 
     def do_duplicate(self) -> None:
         """Puts the step in hand there twice."""
-        self._rearranged(lambda steps, at: [*steps[: at + 1], *steps[at:]])
+        place, request = self._step_in_hand(), self.asked
+        if place is None or request is None:
+            self.say("no step is in hand")
+            return
+        steps, old = [str(step) for step in request.steps], list(range(len(request.steps)))
+        at = place + 1
+        self._said_if(
+            self._with_steps([*steps[:at], steps[place], *steps[at:]], [*old[:at], None, *old[at:]])
+        )
 
     def do_move_down(self) -> None:
         """Moves the step in hand down."""
@@ -244,9 +230,9 @@ class FunnelScreen(Frame):
             self.say("there is no step to change places with")
             return
 
-        def swapped(steps: list[str], at: int) -> list[str]:
-            steps[at], steps[at + step] = steps[at + step], steps[at]
-            return steps
+        def swapped(order: list[int], at: int) -> list[int]:
+            order[at], order[at + step] = order[at + step], order[at]
+            return order
 
         self._rearranged(swapped)
         if self.pane == 0:
@@ -254,56 +240,71 @@ class FunnelScreen(Frame):
         else:
             self.grid.move(step, 0)
 
-    def _rearranged(self, change: Callable[[list[str], int], list[str]]) -> None:
-        place = self._step_in_hand()
-        if self.asked is None or place is None:
+    def _rearranged(self, change: Callable[[list[int], int], list[int]]) -> None:
+        place, request = self._step_in_hand(), self.asked
+        if request is None or place is None:
             self.say("no step is in hand")
             return
-        self._told(self._with_steps(change([str(step) for step in self.asked.steps], place)))
+        order = change(list(range(len(request.steps))), place)
+        self._said_if(self._with_steps([str(request.steps[old]) for old in order], order))
+
+    def _field(self) -> Field | None:
+        """The field in hand, while the form is."""
+        return self.query_one("#form", Form).current() if self.pane == 0 else None
 
     def _step_in_hand(self) -> int | None:
         """The place of the step under the cursor, in the form or in the table."""
         if self.pane == 0:
-            field = self.query_one("#form", Form).current()
-            return int(field.name[5:]) if field is not None and field.name.startswith("step:") else None
+            field = self._field()
+            is_step = field is not None and field.name.startswith(_STEP)
+            return int(field.name[len(_STEP) :]) if field is not None and is_step else None
         row = self.grid.current_row()
-        return None if row is None or self.looks == "sides" else int(str(row["step"])) - 1
+        return None if row is None else int(str(row["step"])) - 1
 
-    def _with_steps(self, steps: Sequence[str]) -> str | None:
-        saved = {} if self.asked is None else self.asked.to_dict()
+    def _with_steps(self, steps: Sequence[str], order: Sequence[int | None]) -> str | None:
+        """Asks the funnel of other steps; ``order``: where each of them was."""
         if not steps:
             return "a funnel needs a step"
-        return self.change(
-            lambda: self._scoped(from_dict({**_kept(saved, len(steps)), "steps": list(steps)}))
-        )
+        if self.asked is None:
+            return self.change(lambda: self.workbench.scoped(from_dict({"steps": list(steps)})))
+        saved, lost = rearranged(self.asked, steps, order)
+        wrong = self.change(lambda: from_dict(saved))
+        self._lost = lost if wrong is None else []
+        return wrong
 
-    def _scoped(self, request: FunnelRequest) -> Request:
-        return self.workbench.scoped(request)
-
-    def _edit_option(self, name: str) -> None:
-        _, label, meaning, choices = next(one for one in _OPTIONS if one[0] == name)
+    def _edit_option(self, key: str) -> None:
         if self.asked is None:
             return
-        complete = asking.among([(choice, "") for choice in choices]) if choices else None
-        if name in ("by", "hold"):
-            complete = asking.properties(self)
-        elif name in ("where", "who"):
-            complete = asking.last_word(asking.properties(self))
-        elif name == "exclude":
-            complete = self._complete_step
-        elif name == "compare":
-            complete = asking.among([("previous", "the period before"), *asking.segments(self)])
-        value = _text(name, self.asked.to_dict())
-        # A name or choice is chosen anew, not mended; anything longer is edited as it stands.
-        is_name = bool(choices) or name in _NAMES
+        option, now = OPTIONS[key], text_of(key, self.asked.to_dict())
 
         def check(text: str) -> str | None:
-            return None if is_name and not text.strip() else self._with_option(name, text.strip())
+            return None if option.is_chosen and not text.strip() else self._with_option(key, text.strip())
 
         self.prompt.ask(
-            label, "" if is_name or value == "none" else value, complete=complete, check=check, done=lambda _: None,
-            hint=f"now {value}; {meaning}" if is_name else meaning, next=self._next_field,
+            option.label, "" if option.is_chosen or now == NOTHING else now, complete=self._completing(key),
+            check=check, done=lambda _: None, next=self._next_field if self.pane == 0 else None,
+            hint=f"now {now}; {option.meaning}" if option.is_chosen else f"{option.meaning}; empty: {NOTHING}",
         )  # fmt: skip
+
+    def _completing(self, key: str) -> Callable[[str], list[Completion]] | None:
+        """Ways to go on with an option while it is written."""
+        choices = [(choice, "") for choice in OPTIONS[key].choices]
+        properties = list(self._known()[1])
+        if key in ("by", "hold"):
+            choices = [(NOTHING, ""), *properties]
+        elif key == "compare":
+            choices = [(NOTHING, ""), ("previous", "the period before"), *asking.segments(self)]
+        elif key == "at" and self.asked is not None:
+            choices += [(f"step:{place}", "") for place in range(1, len(self.asked.steps) + 1)]
+        elif key == "unit":
+            choices += properties
+        elif key == "where":
+            return lambda text: completion.condition(text, *self._known()[1:])
+        elif key == "who":
+            return lambda text: completion.rule(text, *self._known())
+        elif key == "exclude":
+            return lambda text: completion.exclusions(text, *self._known())
+        return asking.among(choices) if choices else None
 
     def _next_field(self) -> None:
         form = self.query_one("#form", Form)
@@ -312,68 +313,66 @@ class FunnelScreen(Frame):
         if field is not None and field.edit is not None:
             field.edit()
 
-    def _with_option(self, name: str, text: str) -> str | None:
+    def _with_option(self, key: str, text: str) -> str | None:
         request = self.asked
         if request is None:
             return "add a step first"
         try:
-            value = _value(name, text)
-        except ValueError:
-            return f"{text}: a number is wanted"
-        return self.change(lambda: from_dict({**request.to_dict(), name: value}))
+            value = value_of(key, text)
+        except ValueError as error:
+            return str(error)
+        return self.change(lambda: from_dict({**request.to_dict(), key: value}))
 
-    def _told(self, why: str | None) -> None:
-        if why is not None:
-            self.say(why, "error")
+    def _said_if(self, wrong: str | None) -> None:
+        if wrong is not None:
+            self.say(wrong, "error")
 
     # --- keys of its own ----------------------------------------------------------------------------------------
 
     def why_not(self, name: str) -> str | None:
         """What needs steps says so."""
-        options = (
-            "peers",
-            "trend",
-            "less",
-            "more",
-            "compare",
-            "breakdown",
-            "range",
-            "where",
-            "who",
-            "view",
-            "explain",
-        )
-        if name in options and self.asked is None:
+        if name in _OF_STEPS and self.asked is None:
             return "add a step first: a"
+        if name == "sort" and self.looks == "sides":
+            return "side by side the steps stand in their order; v shows the table"
         return super().why_not(name)
+
+    def hints(self) -> Sequence[str]:
+        """The keys that are worth the most where the cursor stands."""
+        names = list(self.hinted)
+        if self._sides is not None and self._sides.are_several:
+            names[names.index("less")] = "view"
+        if self.pane and self._stopped() is not None:
+            names[names.index("range")] = "explain"
+        return [name for name in names if self.why_not(name) is None]
 
     def do_peers(self) -> None:
         """Shows the funnel under all other rules, or under ours alone again."""
         if self.asked is not None:
-            self._told(self._with_option("as", "none" if self.asked.peer is not None else "all"))
+            self._said_if(self._with_option("as", NOTHING if self.asked.peer is not None else EVERY))
 
     def do_trend(self) -> None:
         """Goes on to the next period of the trend."""
         if self.asked is not None:
             following = TRENDS[(TRENDS.index(self.asked.trend) + 1) % len(TRENDS)]
-            self._told(self._with_option("trend", following or "none"))
+            self._said_if(self._with_option("trend", following or NOTHING))
 
     def do_compare(self) -> None:
         """Lets the other side of a comparison be chosen: the period before, or a segment."""
         asking.segment_of(
             self,
             "compare with",
-            [("none", "nothing"), ("previous", "the period before; wants a range")],
-            lambda name: self._told(self._with_option("compare", name)),
+            [(NOTHING, "nothing"), ("previous", "the period before; wants a range")],
+            lambda name: self._said_if(self._with_option("compare", name)),
         )
 
     def do_where(self) -> None:
         """Lets the filter of events be written."""
-        asking.where_of(self)
+        self._edit_option("where")
 
     def do_who(self) -> None:
         """Lets the rule over people be written."""
-        asking.who_of(self)
+        self._edit_option("who")
 
     def do_less(self) -> None:
         """The field in hand, else the window, down."""
@@ -384,54 +383,101 @@ class FunnelScreen(Frame):
         self._stepped(1)
 
     def _stepped(self, step: int) -> None:
-        request = self.asked
-        field = self.query_one("#form", Form).current() if self.pane == 0 else None
-        name = field.name if field is not None and not field.name.startswith("step:") else "window"
-        choices = next(one[3] for one in _OPTIONS if one[0] == name)
-        if request is None or not choices:
+        request, field = self.asked, self._field()
+        key = field.name if field is not None and not field.name.startswith(_STEP) else "window"
+        if request is None:
+            return
+        if not OPTIONS[key].choices:
             self.say("this field is edited with e")
             return
-        now = _text(name, request.to_dict())
-        place = choices.index(now) if now in choices else _nearest(now, choices)
-        place = min(max(place + step, 0), len(choices) - 1)
-        if choices[place] != now:
-            self._told(self._with_option(name, choices[place]))
+        more = [name for name, _ in asking.segments(self)] if key == "compare" else []
+        now = text_of(key, request.to_dict())
+        found = stepped(key, now, step, more)
+        if found is None:
+            self.say(f"{OPTIONS[key].label} {now}: no further that way")
+        else:
+            self._said_if(self._with_option(key, found))
 
     def do_view(self) -> None:
-        """Table with bars, breakdown side by side, a larger chart."""
-        ways = ("table", "sides", "chart") if self._has_sides() else ("table", "chart")
-        self.looks = ways[(ways.index(self.looks) + 1) % len(ways)] if self.looks in ways else "table"
+        """Table with bars, groups side by side, a larger chart."""
+        has_sides = self._sides is not None and self._sides.are_several
+        ways = ("table", "sides", "chart") if has_sides else ("table", "chart")
+        was, table = self.looks, self.grid.table
+        self.looks = ways[(ways.index(was) + 1) % len(ways)] if was in ways else "table"
+        if was != "sides":
+            self._table = table
         if self.answer is not None:
-            self.show(self.answer)
+            # What was sorted and filtered stays so.
+            kept = self._table if self._table is not None and self._table.is_of(self.answer.table) else None
+            self._put(self.answer, kept or self.answer.table)
         self.say({"table": "table", "sides": "side by side", "chart": "chart"}[self.looks])
-
-    def _has_sides(self) -> bool:
-        return any(row["breakdown"] is not None or row["cohort"] is not None for row in self._rows)
 
     def do_explain(self) -> None:
         """Why the people of the cell stopped."""
-        door, request = self.door(), self.asked
-        if door is None or request is None or not door.cell.startswith("dropped:"):
-            self.say("E explains who dropped: put the cursor on a figure under dropped")
+        row, request = self._stopped(), self.asked
+        if row is None or request is None or self.grid.cursor_key is None:
+            self.say("E explains who stopped: put the cursor on a figure under dropped or open")
             return
         from queries.explain import ExplainRequest
 
-        self.workbench.open_screen("explain", ExplainRequest(funnel=request, cell=door.cell))
+        try:
+            funnel, of = _alone(request, row)
+            asked = ExplainRequest(funnel=funnel, cell=cell_of(of, self.grid.cursor_key))
+        except QuestionError as error:
+            self.say(error.message if error.hint is None else f"{error.message}; {error.hint}")
+        else:
+            self.workbench.open_screen("explain", asked)
+
+    def _stopped(self) -> Row | None:
+        """The row whose figure of people who stopped is under the cursor."""
+        is_one = self.looks != "sides" and self.grid.cursor_key in ("dropped", "open")
+        return self.grid.current_row() if is_one else None
 
     # --- the answer -------------------------------------------------------------------------------------------
 
+    def ask(self, request: Request, *, remember: bool = True, anew: bool = False) -> None:
+        """Asks a question; looking for a property's values does not keep it waiting."""
+        self._values.stop()
+        super().ask(request, remember=remember, anew=anew)
+
     def show(self, answer: Answer) -> None:
         """Rows with bars, or side by side, and a chart where there is room."""
-        self._rows = [dict(row) for row in answer.result.rows]
-        if self.looks == "sides" and not self._has_sides():
+        self._groups = Groups(answer.result.rows)
+        self._sides = Sides(self._groups, answer.result.layout) if answer.result.rows else None
+        if self.looks == "sides" and not (self._sides is not None and self._sides.are_several):
             self.looks = "table"
-        if self.looks == "sides":
-            columns, rows = _side_by_side(self._rows, answer)
-            self.grid.show(Table.of_rows(columns, rows))
+        self._put(answer, answer.table)
+        if self._lost:
+            self.say(f"left out: {', '.join(self._lost)}; u undoes", "error")
+            self._lost = []
+
+    def _put(self, answer: Answer, table: Table) -> None:
+        if self.looks == "sides" and self._sides is not None:
+            self.grid.show(Table.of_rows(self._sides.columns, self._sides.rows))
         else:
-            extras = (Extra("bar", "", BAR, self._bar, before="users"),) if self._has_bars_beside else ()
-            self.grid.show(answer.table, extras=extras)
+            self.grid.show(table, extras=self._bars(answer))
         self._draw_chart(answer)
+
+    def _bars(self, answer: Answer) -> tuple[Extra, ...]:
+        """The column of bars, where the table has room for one."""
+        cells = self._bar_cells(answer)
+        if not cells:
+            return ()
+        waits = f"{self.workbench.glyphs.shade} may still come" if self._groups.any_waiting else ""
+        return (Extra("bar", waits if width(waits) <= cells else "", cells, self._bar, before="users"),)
+
+    def _bar_cells(self, answer: Answer) -> int:
+        """The room that the other columns leave to bars; none where it is too little for one."""
+        columns = [[clean(shown.heading) for shown in answer.table.columns]]
+        columns += answer.table.texts(0, min(len(answer.table), MEASURED))
+        taken = sum(max(map(width, texts)) + 2 for texts in zip(*columns, strict=True))
+        most = BAR[1] if len(self._groups.all) < 2 else BAR_OF_MANY
+        room = min(self.app.size.width - taken - 4, most)
+        return room if room >= BAR[0] else 0
+
+    def _bar(self, row: Row, cells: int) -> Text:
+        drawn = drawn_bar(self._groups, row, cells, self.workbench.glyphs)
+        return Text(drawn, style=self.workbench.colour("accent"))
 
     def refresh_form(self) -> None:
         """The chart makes room for the form."""
@@ -440,141 +486,106 @@ class FunnelScreen(Frame):
             self._draw_chart(self.answer)
 
     def resized(self, answer: Answer) -> None:
-        """Bars and chart take the new room."""
-        self.show(answer)
-
-    def _bar(self, row: Row, cells: int) -> Text:
-        """The share of step 1, and, shaded, whoever may still come."""
-        share = cast("float | None", row["rate_from_first"])
-        if share is None:
-            return Text("")
-        mine = [one for one in self._rows if _group(one) == _group(row)]
-        entered = int(str(mine[0]["users"]))
-        waiting = sum(int(str(one["open"])) for one in mine if int(str(one["step"])) < int(str(row["step"])))
-        drawn = bar(share, cells, self.workbench.glyphs, open_fraction=waiting / entered if entered else 0.0)
-        return Text(drawn, style=self.workbench.colour("accent"))
-
-    @property
-    def _has_bars_beside(self) -> bool:
-        """Whether the table has room for bars."""
-        return self.app.size.width >= BARS_BESIDE
-
-    def _bar_lines(self, answer: Answer, cells: int) -> list[str]:
-        """Bars of the first rows under each other, where the table has no room for them."""
-        layout = {shown.key: shown for shown in answer.result.layout}
-        rows = [row for row in self._rows if _group(row) == self._group_in_hand()]
-        names = [cell(row, layout["event"]) for row in rows]
-        label = min(max(map(width, names)), cells // 3)
-        room = cells - label - 10
-        drawn = [
-            f"{pad(name, label)} {self._bar(row, room).plain} {cell(row, layout['rate_from_first']):>5} %"
-            for name, row in zip(names, rows, strict=True)
-        ]
-        return [_said(rows[0], layout), *drawn]
-
-    def _group_in_hand(self) -> tuple[object, ...]:
-        """The group of the row under the cursor, else the first."""
-        row = self.grid.current_row()
-        found = self._rows[0] if row is None or "is_total" not in row else row
-        return _group(found)
+        """Bars and chart take the new room; what is sorted and filtered stays so."""
+        if self.looks != "sides" and self.grid.table is not None:
+            self.grid.show(self.grid.table, extras=self._bars(answer))
+        self._draw_chart(answer)
 
     def on_grid_moved(self) -> None:
-        """Bars under the table are those of the row in hand."""
-        if self._rows and self.answer is not None and self._drawn_group != self._group_in_hand():
+        """Charts are those of the row in hand; the footer has the keys of the column."""
+        if self.answer is not None:
             self._draw_chart(self.answer)
+        self.query_one("#footer", Footer).show(self)
 
     def _draw_chart(self, answer: Answer) -> None:
-        chart = self.query_one("#chart", Static)
-        cells, rows = self.app.size.width - 2, self.app.size.height
-        taken = 5 if self.looks == "chart" else min(len(self._rows) + 1, max(rows - 16, 5))
-        text = [] if self.pane == 0 and rows < ROOMY else self._chart_lines(answer, cells, rows - 5 - taken)
-        chart.display = bool(text)
-        chart.update(Text("\n".join(f" {clean(line)}" for line in text), no_wrap=True))
+        cells, rows = self.app.size
+        lines: list[str] = []
+        if self.pane or rows >= ROOMY:
+            lines = chart(self._view(answer), cells - 2, self._chart_rows())
+        drawn = tuple(f" {clean(line)}".rstrip() for line in lines)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            widget = self.query_one("#chart", Static)
+            widget.display = bool(drawn)
+            widget.update(Text("\n".join(drawn), no_wrap=True))
+        self._stand(len(drawn))
 
-    def _chart_lines(self, answer: Answer, cells: int, rows: int) -> list[str]:
-        """Bars where the table has none, then the trend or the times to convert, as far as there is room."""
-        request = cast("FunnelRequest", answer.request)
-        self._drawn_group = self._group_in_hand()
-        found: list[str] = []
-        if not self._has_bars_beside and self.looks != "sides" and self._rows and not request.trend:
-            bars = self._bar_lines(answer, cells)
-            found = bars if len(bars) + 1 <= rows else []
-        room = rows - len(found) - 2
-        if room < 4:
-            return found
-        height = room if self.looks == "chart" else min(room, CHART_ROWS)
-        if request.trend is not None:
-            title = f"converted of step 1, % by {request.trend}"
-            return [*found, "", title, *self._trend_lines(request, cells, height)]
-        bins = cast("list[dict[str, int]]", answer.result.totals.get("histogram") or [])
-        if not bins:
-            return found
-        median = answer.result.totals.get("seconds_to_convert_median")
-        told = "" if median is None else f", median {duration(cast('float', median))}"
-        title = f"time to convert: {sum(one['users'] for one in bins):,} people{told}"
-        labels = [duration(one["from_seconds"]) for one in bins]
-        counts = [one["users"] for one in bins]
-        return [*found, "", title, *histogram(counts, labels, cells, height, self.workbench.glyphs)]
+    def _view(self, answer: Answer) -> View:
+        is_of_trend = cast("FunnelRequest", answer.request).trend is not None
+        return View(
+            answer.result,
+            self._groups,
+            self._group_in_hand(),
+            self.workbench.glyphs,
+            self.workbench.ascii_only,
+            with_bars=self.looks != "sides" and not is_of_trend and not self._bar_cells(answer),
+            is_large=self.looks == "chart",
+        )
 
-    def _trend_lines(self, request: FunnelRequest, cells: int, rows: int) -> list[str]:
-        """The rate of the last step by period: of everybody, and of the value in hand with its cohorts."""
-        value = self._value_in_hand()
-        last = [
-            row
-            for row in self._rows
-            if row["step"] == len(request.steps)
-            and row["period"] is not None
-            and (row["is_total"] or (row["breakdown"], row["is_other"]) == value)
-        ]
-        periods = sorted({str(row["period"]) for row in last})
-        series: dict[str, list[float | None]] = {}
-        for row in last:
-            parts = [] if request.scope.by is None else [_value_text(row)]
-            name = " ".join([*parts, *([] if row["cohort"] is None else [str(row["cohort"])])]) or "(all)"
-            rate = cast("float | None", row["rate_from_first"])
-            values = series.setdefault(name, [None] * len(periods))
-            values[periods.index(str(row["period"]))] = None if rate is None else 100 * rate
-        if not periods:
-            return []
-        return lines(series, periods, cells, rows, self.workbench.ascii_only)
+    def _stand(self, charted: int) -> None:
+        """A short table is as high as it is, so that the chart stands right below it; a long one takes what is left."""
+        rows = self._table_rows
+        is_short = bool(charted) and rows <= self._body_rows - charted
+        height = f"{rows}" if is_short else "1fr"
+        if self._height != height:
+            self._height = height
+            self.query_one("#grid", Grid).styles.height = height
 
-    def _value_in_hand(self) -> tuple[object, object] | None:
-        row = self.grid.current_row()
-        if row is None or row.get("is_total", True):
+    def _chart_rows(self) -> int:
+        """The lines that a chart may take beside the table."""
+        body = self._body_rows
+        return body - min(self._table_rows, 5 if self.looks == "chart" else max(body - CHART, 5))
+
+    @property
+    def _table_rows(self) -> int:
+        """The lines of the whole table, its headings included."""
+        return (0 if self.grid.table is None else len(self.grid.table)) + 1
+
+    @property
+    def _body_rows(self) -> int:
+        """The lines that title, form, status and footer leave."""
+        rows = self.app.size.height
+        form = 0 if self.zoomed else len(self.short_form())
+        if self.pane == 0:
+            form = min(len(self.form()), max(rows // 2 - 1, 3))
+        return rows - 3 - form
+
+    def _group_in_hand(self) -> Group | None:
+        """The group under the cursor, else the first."""
+        row = self._row_in_hand()
+        return self._groups.first() if row is None else group_of(row)
+
+    def _row_in_hand(self) -> Row | None:
+        """The row of the answer that the cell under the cursor shows."""
+        row, key = self.grid.current_row(), self.grid.cursor_key
+        if row is None or key is None:
             return None
-        return row["breakdown"], row["is_other"]
+        if "is_total" in row:
+            return row
+        return None if self._sides is None else self._sides.row_of(key, int(str(row["step"])))
 
     # --- doors ------------------------------------------------------------------------------------------------
 
     def door(self) -> Door | None:
         """The people of the cell under the cursor."""
-        row, key = self.grid.current_row(), self.grid.cursor_key
-        if row is None or key is None or self.answer is None:
+        row, answer = self._row_in_hand(), self.answer
+        measure = measure_of(self.grid.cursor_key or "")
+        if row is None or answer is None or measure is None:
             return None
-        if self.looks == "sides":
-            return self._side_door(row, key)
-        measure = _MEASURES.get(key, "reached")
-        name = cell_of(row, measure)
-        return Door(name, f"{self._phrase(row, measure)}")
+        return Door(cell_of(row, measure), phrase(row, measure, cast("FunnelRequest", answer.request)))
 
-    def _side_door(self, row: Row, key: str) -> Door | None:
-        if not key.startswith("side:"):
-            return None
-        place = int(key.split(":")[1])
-        sides = list(dict.fromkeys(map(_group, self._rows)))
-        found = next(one for one in self._rows if _group(one) == sides[place] and one["step"] == row["step"])
-        return Door(cell_of(found, "reached"), self._phrase(found, "reached"))
-
-    def _phrase(self, row: Row, measure: str) -> str:
-        what = {"reached": "who reached", "dropped": "who dropped after", "open": "who may still go on from"}[
-            measure
-        ]
-        rest = [str(row[key]) for key in ("breakdown", "period", "cohort") if row[key] is not None]
-        event = "" if row["event"] is None else f" {row['event']}"
-        return f"{what} step {row['step']}{event}" + (f" ({', '.join(rest)})" if rest else "")
+    def open_row(self) -> None:
+        """Says why there are no people to open."""
+        if self.grid.current_row() is not None:
+            self.say("who left the step out is not listed: enter under n shows who passed it")
 
 
 SCREEN = FunnelScreen
+
+_OF_STEPS = frozenset(
+    ("peers", "trend", "less", "more", "compare", "breakdown", "range", "where", "who", "view", "explain")
+)
+"""Actions that need a funnel."""
 
 
 def _of_roles(roles: Mapping[str, str], scope: Scope) -> FunnelRequest | None:
@@ -592,102 +603,11 @@ def _of_roles(roles: Mapping[str, str], scope: Scope) -> FunnelRequest | None:
         return None
 
 
-def _group(row: Row) -> tuple[object, ...]:
-    return tuple(row[key] for key in ("breakdown", "is_total", "is_other", "period", "cohort"))
-
-
-def _said(row: Row, layout: Mapping[str, Shown]) -> str:
-    """Which rows bars are of; empty where there is but one kind."""
-    return " ".join(cell(row, layout[key]) for key in ("breakdown", "period", "cohort") if key in layout)
-
-
-def _value_text(row: Row) -> str:
-    if row["is_total"]:
-        return "(all)"
-    return OTHER if row["is_other"] else NONE if row["breakdown"] is None else str(row["breakdown"])
-
-
-def _kept(saved: dict[str, object], steps: int) -> dict[str, object]:
-    """A saved request without the options of steps that are no longer there."""
-    kept = dict(saved)
-    optional = cast("list[int]", kept.get("optional") or [])
-    kept["optional"] = [step for step in optional if step < steps]
-    windows = cast("dict[str, str]", kept.get("step_windows") or {})
-    kept["step_windows"] = {step: span for step, span in windows.items() if int(step) <= steps}
-    return kept
-
-
-def _text(name: str, saved: dict[str, object]) -> str:
-    """An option as the form shows it."""
-    value = saved[name]
-    if name == "step_windows":
-        return " ".join(f"{step}={span}" for step, span in cast("dict[str, str]", value).items()) or "none"
-    if name == "exclude":
-        return "; ".join(cast("list[str]", value)) or "none"
-    if name == "optional":
-        return " ".join(map(str, cast("list[int]", value))) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
-
-
-def _value(name: str, text: str) -> object:
-    """What is saved of an option written so; ValueError for a number that is none."""
-    bare = None if text in ("", "none") else text
-    if name == "window":
-        return text or "7d"
-    if name == "step_windows":
-        pairs = (part.partition("=") for part in (bare or "").split())
-        return {step: span for step, _, span in pairs}
-    if name == "exclude":
-        return [part.strip() for part in (bare or "").split(";") if part.strip()]
-    if name == "optional":
-        return [int(part) for part in (bare or "").replace(",", " ").split()]
-    if name == "top":
-        return int(text or 10)
-    if name == "mature":
-        return text == "yes"
-    return bare if bare is not None else _DEFAULTS.get(name)
-
-
-def _is_default(name: str, saved: dict[str, object]) -> bool:
-    value = saved[name]
-    return value in (None, [], {}) or value == _DEFAULTS.get(name)
-
-
-def _nearest(now: str, choices: Sequence[str]) -> int:
-    """The place of the choice that comes next to a window between them."""
-    from queries.ranges import parse_duration
-
-    milliseconds = parse_duration(now)
-    spans = [parse_duration(one) for one in choices]
-    if milliseconds is None:
-        return len(choices) - 1
-    return min(range(len(choices)), key=lambda at: abs((spans[at] or 1 << 60) - milliseconds))
-
-
-def _side_by_side(rows: Sequence[Row], answer: Answer) -> tuple[list[Shown], list[dict[str, object]]]:
-    """A row a step, a column a value: how many, the share of step 1 and its interval."""
-    sides = list(dict.fromkeys(map(_group, rows)))
-    by_place = {(_group(row), row["step"]): row for row in rows}
-    layout = {shown.key: shown for shown in answer.result.layout}
-    columns = [layout["step"], layout["event"]]
-    for place, side in enumerate(sides):
-        row = by_place[side, 1]
-        columns.append(Shown(f"side:{place}", _said(row, layout) or "(all)", "exact"))
-    made: list[dict[str, object]] = []
-    for step in dict.fromkeys(row["step"] for row in rows):
-        line: dict[str, object] = {"step": step, "event": by_place[sides[0], step]["event"]}
-        for place, side in enumerate(sides):
-            line[f"side:{place}"] = _figure(by_place.get((side, step)), layout)
-        made.append(line)
-    return columns, made
-
-
-def _figure(row: Row | None, layout: dict[str, Shown]) -> str | None:
-    if row is None:
-        return None
-    count, rate, interval = (
-        cell(row, layout[key]) for key in ("users", "rate_from_first", "ci_from_first_low")
-    )
-    return f"{count}  {rate} % [{interval}]"
+def _alone(request: FunnelRequest, row: Row) -> tuple[FunnelRequest, Row]:
+    """The one funnel that a row is of, and the row as it stands there; as asked where that cannot be told apart."""
+    side = row["cohort"]
+    if request.peer == EVERY and side is not None:
+        return replace(request, peer=None if side == OURS else str(side)), {**row, "cohort": None}
+    if request.compare == PREVIOUS and side == CURRENT:
+        return replace(request, compare=None), {**row, "cohort": None}
+    return request, row

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
 
@@ -22,6 +21,7 @@ from workbench.session import Outcome, Session
 from workbench.settings import theme
 from workbench.text import ESCAPES
 from workbench.widgets.plain_signs import PlainSigns
+from workbench.widgets.sent import SendsChanges
 
 if TYPE_CHECKING:
     from screens.base import Frame
@@ -43,7 +43,7 @@ MOST_OPEN = 24
 """Screens on the way back; the oldest ones behind are let go."""
 
 
-class WorkbenchApp(App[None], inherit_bindings=False):
+class WorkbenchApp(SendsChanges, inherit_bindings=False):
     """The frame around all screens."""
 
     CSS_PATH = "app.tcss"

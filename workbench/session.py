@@ -11,14 +11,19 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakSet
 
 from queries import QUESTIONS
 from workbench.runner import GRACE_SECONDS, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from queries.question import PeopleRequest, Request, Result, Scope
     from workbench.dataset import Dataset
     from workbench.tables import Table
@@ -72,6 +77,8 @@ class Job(Generic[T]):
         self.task = Task()
         self.ended = False
         """True once its outcome is on the way, or nobody waits for it any more."""
+        self.forgotten = False
+        """True once nobody waits for it, even where its outcome is on the way."""
 
 
 class Session:
@@ -87,9 +94,15 @@ class Session:
         self._deliver = deliver
         self._memory, self._threads = memory, threads
         self._kept: OrderedDict[Scope, Dataset] = OrderedDict()
+        self._served: WeakSet[Dataset] = WeakSet()
+        """That of an answer whose people were asked for last: it may be kept no longer."""
         self._catalogues: dict[Scope, Catalogue] = {}
         self._waiting: deque[Job[Any]] = deque()
         self._running: Job[Any] | None = None
+        self._coming: set[Job[Any]] = set()
+        """Those whose outcome is on its way to the thread of the screens."""
+        self._left: WeakSet[Dataset] = WeakSet()
+        """The datasets that work which was left behind may still be using."""
         self._change = threading.Condition()
         self._closed = False
         self._generation = 0
@@ -109,11 +122,13 @@ class Session:
         """Queues work; what the same owner handed in before is cancelled or forgotten."""
         job = Job(owner, work, done)
         with self._change:
-            for old in [one for one in self._waiting if one.owner == owner]:
-                self._waiting.remove(old)
-                old.ended = True
-            if self._running is not None and self._running.owner == owner:
-                self.cancel(self._running, quietly=True)
+            running = () if self._running is None else (self._running,)
+            for old in (*self._waiting, *running, *self._coming):
+                if old.owner == owner:
+                    self.cancel(old, quietly=True)
+            if self._closed:
+                job.ended = True
+                return job
             self._waiting.append(job)
             self._change.notify_all()
         return job
@@ -121,12 +136,12 @@ class Session:
     def cancel(self, job: Job[Any], *, quietly: bool = False) -> None:
         """Stops a job; its outcome is an error unless ``quietly``, when nobody hears of it any more."""
         with self._change:
+            job.forgotten = job.forgotten or quietly
             if job in self._waiting:
                 self._waiting.remove(job)
-                if not quietly:
-                    self._finish(job, Outcome(None, _cancelled(), 0.0))
+                self._finish(job, Outcome(None, _cancelled(), 0.0))
+            if job is not self._running:
                 return
-            job.ended = job.ended or quietly
         job.task.cancel()
         timer = threading.Timer(GRACE_SECONDS, self._leave, (job,))
         timer.daemon = True
@@ -137,10 +152,10 @@ class Session:
         with self._change:
             self._closed = True
             self._waiting.clear()
+            self._coming.clear()
             running = self._running
             self._change.notify_all()
         if running is not None:
-            running.ended = True
             running.task.cancel()
 
     def _start(self) -> None:
@@ -172,10 +187,23 @@ class Session:
             del job, value, error
 
     def _finish(self, job: Job[T], outcome: Outcome[T]) -> None:
-        if job.ended or self._closed:
+        if job.ended:
             return
         job.ended = True
-        self._deliver(lambda: job.done(outcome))
+        if job.forgotten or self._closed:
+            return
+        self._coming.add(job)
+        # The loop of the screens may have ended in the meantime.
+        with suppress(RuntimeError):
+            self._deliver(lambda: self._arrive(job, outcome))
+
+    def _arrive(self, job: Job[T], outcome: Outcome[T]) -> None:
+        """On the thread of the screens, where the owner may have asked anew since the outcome set out."""
+        with self._change:
+            self._coming.discard(job)
+            if job.forgotten or self._closed:
+                return
+        job.done(outcome)
 
     def _leave(self, job: Job[Any]) -> None:
         """Leaves a job behind that did not stop: a new worker and new datasets take over."""
@@ -184,6 +212,8 @@ class Session:
                 return
             self._generation += 1
             self._running = None
+            self._left.update([*self._kept.values(), *self._served])
+            # Another object: what was left behind goes on with the old one.
             self._kept = OrderedDict()
             self._finish(job, Outcome(None, _cancelled(), GRACE_SECONDS))
             self._change.notify_all()
@@ -198,8 +228,10 @@ class Session:
         from workbench.dataset import asked
         from workbench.errors import Changed, Damaged, EngineDied
 
-        key = base_of(scope)
-        kept = None if anew else self._kept.get(key)
+        key, datasets = base_of(scope), self._kept
+        # In this order: work that was left behind has been cancelled, and gets no hold of what took over.
+        task.check()
+        kept = None if anew else datasets.get(key)
         if kept is not None:
             kept.serve(task)
             try:
@@ -207,15 +239,17 @@ class Session:
                 found = question(kept)
                 kept.check_unchanged()
             except (Changed, Damaged, EngineDied):
-                self._kept.pop(key, None)
+                datasets.pop(key, None)
             else:
-                self._kept.move_to_end(key)
+                datasets.move_to_end(key)
                 return kept, found
-        self._catalogues.pop(key, None)
         dataset, found = asked(key, task, question, memory=self._memory, threads=self._threads)
-        self._kept[key] = dataset
-        while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        task.check()
+        self._catalogues.pop(key, None)
+        datasets[key] = dataset
+        while len(datasets) > MOST_KEPT:
+            dropped, _ = datasets.popitem(last=False)
+            self._catalogues.pop(dropped, None)
         return dataset, found
 
     def answer(self, request: Request, task: Task, *, anew: bool = False) -> Answer:
@@ -231,16 +265,51 @@ class Session:
         return Answer(request, result, table, dataset, time.monotonic() - began)
 
     def people(self, of: Answer, request: PeopleRequest, task: Task) -> Answer:
-        """The people behind a cell of an answer, with what they did in its scope."""
-        from queries.users import of_cell
+        """The people behind a cell of an answer, with everything they did.
+
+        Where its files changed since, or its dataset can serve no more, the answer is asked anew first.
+        """
+        from workbench.errors import Changed, Damaged, EngineDied
 
         began = time.monotonic()
-        dataset = of.dataset
-        dataset.serve(task)
+        if of.dataset not in self._left:
+            try:
+                return self._people(of, request, task, began)
+            except (Changed, Damaged, EngineDied):
+                self._drop(of.dataset)
+        return self._people(self.answer(of.request, task, anew=True), request, task, began)
+
+    def _people(self, of: Answer, request: PeopleRequest, task: Task, began: float) -> Answer:
+        from queries.users import everything_of, of_cell
+
+        task.check()
         if of.result.people is None:
             raise _no_people(request)
-        result = of_cell(request, dataset, of.result.people.codes(request.cell), of.result.rule)
-        return Answer(request, result, _table(result), dataset, time.monotonic() - began)
+        dataset = of.dataset
+        self._served = WeakSet((dataset,))
+        dataset.serve(task)
+        dataset.check_unchanged()
+        codes = of.result.people.codes(request.cell)
+        if of.request.scope.unit in ("user", "raw"):
+            result = of_cell(request, dataset, codes, of.result.rule)
+            table = _table(result)
+        else:
+            # Its events are those of sessions, orders or values: those of people are another dataset's.
+            names = set(dataset.ids_of(codes))
+
+            def listed(data: Dataset) -> tuple[Result, Table]:
+                found = of_cell(request, data, _codes_of(names, data), of.result.rule)
+                return found, _table(found)
+
+            dataset, (result, table) = self.over(everything_of(request.scope), task, listed)
+        of.dataset.check_unchanged()
+        return Answer(request, result, table, dataset, time.monotonic() - began)
+
+    def _drop(self, dataset: Dataset) -> None:
+        """Keeps a dataset no longer."""
+        datasets = self._kept
+        for key in [key for key, one in datasets.items() if one is dataset]:
+            datasets.pop(key, None)
 
     def sql(self, request: Request, task: Task) -> str:
         """The SQL of a question, ready to paste."""
@@ -267,6 +336,7 @@ class Session:
             return Catalogue(tuple(event_counts(dataset)), tuple((str(a), str(b)) for a, b in kinds))
 
         _, found = self.over(scope, task, read)
+        task.check()
         self._catalogues[base_of(scope)] = found
         return found
 
@@ -277,6 +347,18 @@ def _table(result: Result) -> Table:
     rows = result.rows
     below = None if result.page is None else result.page.below
     return Table.of_rows(result.layout, islice(rows, MOST_ROWS), total=len(rows), remarks=below)
+
+
+def _codes_of(names: set[tuple[str, str]], data: Dataset) -> NDArray[np.int64]:
+    """The codes of people by their ids: no two datasets number them alike."""
+    import numpy as np
+
+    data.survey()
+    found: list[int] = []
+    for batch in data.stream("SELECT person, id, kind FROM people"):
+        columns = (batch[name].tolist() for name in ("person", "id", "kind"))
+        found += [person for person, *name in zip(*columns, strict=True) if tuple(name) in names]
+    return np.sort(np.array(found, np.int64))
 
 
 def base_of(scope: Scope) -> Scope:

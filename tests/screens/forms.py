@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,9 +18,11 @@ from textual.keys import _character_to_key
 from queries.funnel_request import FunnelRequest, from_dict
 from queries.question import QuestionError, Request
 from queries.steps import Step
-from tests.screens.driver import Driver
+from tests.screens.driver import PATIENCE_SECONDS, Driver
 
 Saved = dict[str, Any]
+SEGMENT = "keen"
+"""A saved list of people."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Words:
     """Days inside the data."""
     wrong: tuple[str, ...] = ("nowhere_to_be_found", "1 +", "did(", "'", "a;b", "[/red]", "@x", "", "-1", "0")
     """Texts that no field takes, or that name nothing."""
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The steps that a line takes as they are: lines and controls that are pasted into it become blanks."""
+        return tuple(step for step in self.steps if not any(char < " " for char in step))
 
 
 DEMO = Words(
@@ -114,12 +123,22 @@ def write_hostile(folder: Path, people: int = 60, seed: int = 7) -> Path:
 
 
 async def quick(d: Driver, *keys: str) -> None:
-    """Presses keys of one screen in a run, as fast as a terminal may hand them on; then settles."""
+    """Presses keys of one screen in a run, as fast as a terminal may hand them on; waits for the answers alone.
+
+    What is drawn is there after :meth:`Driver.settled`, which takes several times as long.
+    """
     assert d.app._driver is not None
     for key in keys:
         name = key if len(key) > 1 or key.isalnum() else _character_to_key(key)
         d.app._driver.send_message(events.Key(name, key if len(key) == 1 else None))
-    await d.settled()
+    until, calm = time.monotonic() + PATIENCE_SECONDS, 0
+    # A key goes from the program to the screen to the line, and what the line says comes back that way.
+    while calm < 4:
+        await d._pilot._wait_for_screen()
+        calm = calm + 1 if d.app.session.idle else 0
+        if not calm:
+            assert time.monotonic() < until, f"never settled:\n{d.text()}"
+            await asyncio.sleep(0.005)
 
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -139,6 +158,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "as": ("none", "all", "posthog", "clickhouse", "mixpanel", "amplitude", "growingio", "excel"),
     "top": ("1", "3", "10", "0", "many"),
     "unit": ("user", "raw", "session"),
+    "compare": ("previous", "none", SEGMENT, "no such segment"),
 }
 """Fields of the funnel's form and what is written into them."""
 
@@ -147,17 +167,18 @@ def random_funnel(rng: random.Random, words: Words) -> FunnelRequest:
     """A funnel that can be asked."""
     while True:
         saved: Saved = {"steps": rng.sample(words.steps, rng.randrange(1, 5))}
-        for name in rng.sample(sorted(OPTIONS), rng.randrange(0, 4)):
-            written(saved, name, rng.choice(OPTIONS[name]))
-        if rng.random() < 0.3:
-            saved["by"] = rng.choice(words.properties)
-        if rng.random() < 0.2:
-            saved["where"] = rng.choice(words.wheres)
-        if rng.random() < 0.2:
-            saved["who"] = rng.choice(words.whos)
-        if rng.random() < 0.2:
-            saved["exclude"] = [rng.choice(words.steps)]
+        for name, texts, share in (
+            ("by", words.properties, 0.3),
+            ("where", words.wheres, 0.2),
+            ("who", words.whos, 0.2),
+            ("exclude", words.steps, 0.3),
+            ("last", ("7d", "30d"), 0.1),
+        ):
+            if rng.random() < share:
+                saved[name] = rng.choice(texts)
         try:
+            for name in rng.sample(sorted(OPTIONS), rng.randrange(0, 4)):
+                written(saved, name, rng.choice(OPTIONS[name]))
             return from_dict(saved)
         except (QuestionError, ValueError):
             continue
@@ -168,7 +189,9 @@ def written(saved: Saved, name: str, text: str) -> None:
     nothing = text in ("", "none")
     if name == "step_windows":
         saved[name] = (
-            {} if nothing else dict(pair.split("=") if "=" in pair else (pair, "") for pair in text.split())
+            {}
+            if nothing
+            else {step: span for step, _, span in (pair.partition("=") for pair in text.split())}
         )
     elif name == "optional":
         saved[name] = [] if nothing else [int(part) for part in text.split()]
@@ -201,7 +224,7 @@ class Editor:
         kinds: Sequence[Callable[[Saved], Any]] = (
             self._add, self._step, self._delete, self._duplicate, self._move, self._window, self._breakdown,
             self._trend, self._peers, self._range, self._where, self._who, self._compare, self._option, self._option,
-            self._exclude, self._reset, self._stepped,
+            self._exclude, self._reset, self._stepped, self._untouched,
         )  # fmt: skip
         saved = self.frame.request.to_dict()
         try:
@@ -225,7 +248,8 @@ class Editor:
         if len(text) < 12 and text.isascii() and text.isalnum():
             await quick(self.d, *text)
         else:
-            await self.d.paste(text)
+            self.d.app.post_message(events.Paste(text))
+            await quick(self.d)
         await quick(self.d, "enter")
 
     async def to_form(self, name: str) -> None:
@@ -259,7 +283,7 @@ class Editor:
 
     async def _add(self, saved: Saved) -> Saved:
         place = await self._some_step(saved)
-        text = self.rng.choice((*self.words.steps, *self.words.steps, *self.words.wrong))
+        text = self.rng.choice((*self.words.typed, *self.words.typed, *self.words.wrong))
         await self._press("a")
         await self.write(text)
         saved["steps"].insert(place + 1, text)
@@ -268,7 +292,7 @@ class Editor:
     async def _step(self, saved: Saved) -> Saved:
         place = self.rng.randrange(len(saved["steps"]))
         await self.to_form(f"step:{place}")
-        text = self.rng.choice((*self.words.steps, *self.words.wrong))
+        text = self.rng.choice((*self.words.typed, *self.words.wrong))
         await self._press("e")
         await self.write(text)
         saved["steps"][place] = text
@@ -363,10 +387,10 @@ class Editor:
         return saved
 
     async def _compare(self, saved: Saved) -> Saved:
-        text = self.rng.choice(("previous", "none", "keen", "no such segment"))
-        await self._press("c")
-        await self.write(text)
-        saved["compare"] = None if text == "none" else text
+        place = self.rng.randrange(3)
+        self.did += f" c {place}"
+        await self.d.press("c", *["j"] * place, "enter")
+        saved["compare"] = (None, "previous", SEGMENT)[place]
         return saved
 
     async def _option(self, saved: Saved) -> Saved:
@@ -379,9 +403,8 @@ class Editor:
         return saved
 
     async def _exclude(self, saved: Saved) -> Saved:
-        text = self.rng.choice((*self.words.steps, "none"))
-        if ";" in text:
-            text = "none"
+        # A semicolon separates several of them.
+        text = self.rng.choice((*(step for step in self.words.typed if ";" not in step), "none"))
         await self.to_form("exclude")
         await self._press("e")
         await self.write(text)
@@ -393,6 +416,12 @@ class Editor:
         await self.to_form(name)
         await self._press("d")
         del saved[name]
+        return saved
+
+    async def _untouched(self, saved: Saved) -> Saved:
+        name = self.rng.choice([field.name for field in self.frame.form()])
+        await self.to_form(name)
+        await self._press("e", "enter")
         return saved
 
     async def _stepped(self, saved: Saved) -> Saved:

@@ -190,7 +190,7 @@ class Choose(Popup[str | None]):
 
     def _typed_line(self) -> Line:
         typed = clean(self._typed)
-        while width(typed) > self.cells - 3:
+        while width(typed) > max(self.cells - 3, 0):
             typed = typed[1:]
         return [("/ ", "key"), (typed, "title"), (" ", "cursor")]
 
