@@ -1,7 +1,8 @@
 """The funnel: where people drop out on the way through given steps, and who they are.
 
-Select, fold, summary: the select (:mod:`queries.funnel_select`) yields the events that the rule reads, as integers; the
-fold is :mod:`queries.kernels.funnel`; the summary is :mod:`queries.funnel_table`. The rule's options stand in
+Select, fold, summary: the select (:mod:`queries.funnel_select`) yields the events that the rule reads, as integers, or
+lanes give them without reading (:mod:`queries.funnel_lanes`); the fold is :mod:`queries.kernels.funnel`; the summary is
+:mod:`queries.funnel_table`. The rule's options stand in
 :mod:`queries.funnel_request`, what may stand beside a funnel in :mod:`queries.funnel_sides`.
 """
 
@@ -15,11 +16,13 @@ import numpy as np
 from queries import ranges
 from queries.funnel_fold import fold_selected
 from queries.funnel_groups import Cohort
+from queries.funnel_lanes import lane_funnel, lanes_of
 from queries.funnel_request import OTHERS, PREVIOUS, FunnelRequest, request
 from queries.funnel_select import select_of
 from queries.funnel_sides import Side, never_seen, rule_of, sides_of, under_peers, unknown_ids, unlike
 from queries.funnel_table import FunnelTable
 from queries.kernels.funnel import Folded
+from queries.kernels.lanes import Lanes
 from queries.periods import Periods
 from queries.question import Data, Members, Result
 from queries.scope import meta, out_of_range, shown_value
@@ -44,7 +47,8 @@ def answer(request: FunnelRequest, data: Data) -> Result:
     """Asks the funnel: select the matching events, fold them per person, sum up."""
     survey = data.survey()
     sides = sides_of(request, data)
-    folds = [_fold(side, data) for side in sides]
+    lanes = lanes_of(sides, data)
+    folds = [_fold(side, data, lanes) for side in sides]
     data.progress(None, "counting")
     segment = None if request.compare in (None, PREVIOUS) else data.members(str(request.compare))
     cohorts, values = _cohorts(folds, data, segment)
@@ -83,7 +87,7 @@ def statements(request: FunnelRequest, data: Data) -> tuple[str, ...]:
     )
 
 
-def _fold(side: Side, data: Data) -> _Fold:
+def _fold(side: Side, data: Data, lanes: Lanes | None) -> _Fold:
     select = select_of(side.request, side.within, data)
     by = side.request.scope.by
     for name, sql in select.tables:
@@ -95,7 +99,15 @@ def _fold(side: Side, data: Data) -> _Fold:
         values = [shown_value(row[0], by, data) for row in found]
     data.progress(None, "events of the funnel")
     codes = None if values is None else len(values)
-    folded, seen = fold_selected(data, select.sql, select.rule, packed=select.packed, values=codes)
+    from_lanes = lane_funnel(side.request, side.within, select.rule)
+    folded, seen = fold_selected(
+        data,
+        select.sql,
+        select.rule,
+        packed=select.packed,
+        values=codes,
+        lanes=None if lanes is None or from_lanes is None else (lanes, from_lanes),
+    )
     folded = replace(folded, open=folded.open & data.running(folded.person))
     return _Fold(side, folded, values, seen, select.statements)
 

@@ -1,5 +1,5 @@
-"""From the funnel's selected events to the fold's result: packed as they come where that is exact, else whole,
-else person by person where they do not fit into memory."""
+"""From the funnel's selected events to the fold's result: from lanes where there are any, packed as they come where
+that is exact, else whole, else person by person where they do not fit into memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries.kernels import funnel as kernel
+from queries.kernels import lanes_fold
+from queries.kernels.lanes import Funnel, Lanes
 from queries.kernels.ordering import Events, Packing
 from queries.question import Columns, Data
 
@@ -16,6 +18,9 @@ Ints = NDArray[np.int64]
 
 PACKED_FACTOR = 4
 """A packed event costs at most a quarter of an unpacked one."""
+
+MOST_UNSETTLED = 20_000
+"""People whose events are read beside lanes; for more of them everything is."""
 
 TIES = {
     "fine": "e.fine",
@@ -26,15 +31,26 @@ TIES = {
 
 
 def fold_selected(
-    data: Data, select: str, rule: kernel.Rule, *, packed: bool, values: int | None
+    data: Data,
+    select: str,
+    rule: kernel.Rule,
+    *,
+    packed: bool,
+    values: int | None,
+    lanes: tuple[Lanes, Funnel] | None = None,
 ) -> tuple[kernel.Folded, int]:
     """The fold over the events of a select, and the bits of the steps that any of them matched.
 
     The select yields ``person``, ``ts``, the one ``step`` (where ``packed``) or the ``steps`` mask, and as far
     as the rule reads them ``excludes``, ``breakdown_code`` (codes below ``values``), ``held_code`` and the
     columns of :data:`TIES`. Events are taken in any order while they fit the budget; past it they are read
-    ordered by person (the engine sorts on disk) and folded piece by piece.
+    ordered by person (the engine sorts on disk) and folded piece by piece. ``lanes`` that hold the same events
+    are folded in their place.
     """
+    if lanes is not None:
+        from_lanes = _fold_lanes(data, select, *lanes)
+        if from_lanes is not None:
+            return from_lanes
     found = _fold_packed(data, select, rule, values) if packed else None
     if found is not None:
         return found
@@ -55,6 +71,20 @@ def fold_selected(
         parts.append(kernel.fold(events, rule, threads=data.threads))
         seen |= _seen(events)
     return kernel.merge(parts, rule.steps), seen
+
+
+def _fold_lanes(data: Data, select: str, lanes: Lanes, asked: Funnel) -> tuple[kernel.Folded, int] | None:
+    """The fold over lanes, and over the events of the people whom it leaves; None where they are many."""
+    found = lanes_fold.fold(lanes, asked, threads=data.threads)
+    if len(found.unsettled) > MOST_UNSETTLED:
+        return None
+    if not len(found.unsettled):
+        return found.folded, found.seen
+    people = {"people": found.unsettled.tolist()}
+    data.remember("unsettled_people", "SELECT unnest($people) AS person", people)
+    theirs = select + "\n  AND e.person IN (SELECT person FROM unsettled_people)"
+    rest, _ = fold_selected(data, theirs, asked.rule, packed=False, values=None)
+    return kernel.merge([found.folded, rest], asked.rule.steps), found.seen
 
 
 def _fold_packed(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from queries.kernels.lanes import Lanes
+
 Scalar = str | int | float | bool | None
 Row = Mapping[str, object]
 Level = Literal["info", "warning"]
@@ -282,6 +284,13 @@ class Data(Protocol):
 
     def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Keeps a query's answer as a temporary relation ``name`` for later SQL of the same question."""
+        ...
+
+    def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
+        """The lanes of all valid events of some names, for a fold without reading; None where there are none.
+
+        ``make``: missing ones pay at once, as the question reads as much anyway; else when asked for again.
+        """
         ...
 
     def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:

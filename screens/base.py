@@ -73,6 +73,10 @@ class Frame(Screen[None], inherit_bindings=False):
         self._other: Job[Any] | None = None
         self._said: tuple[str, str] = ("", "info")
         self._opened = False
+        self._edited = False
+        """Whether what is asked came from the prompt: where it fails, the prompt has it again."""
+        self.trouble: str | None = None
+        """Why the last question has no answer, whole."""
         self._in_status: dict[str, Text] = {}
         """The parts of the status line as they stand."""
 
@@ -126,16 +130,33 @@ class Frame(Screen[None], inherit_bindings=False):
         """The actions the footer names."""
         return [name for name in self.hinted if self.why_not(name) is None]
 
+    def typing(self) -> tuple[tuple[str, str, str], ...]:
+        """What the footer says instead while something is typed: name, key and label."""
+        if not self.prompt.active:
+            return ()
+        return (
+            ("enter", "enter", "take it"),
+            ("next_pane", "tab", "complete, next"),
+            ("down", "up/down", "choose"),
+            ("escape", "esc", "leave it"),
+        )
+
+    def on_prompt_turned(self) -> None:
+        """The footer tells the keys of the line; a chart makes room for it."""
+        self.set_class(self.prompt.active, "prompting")
+        self.query_one("#footer", Footer).show(self)
+
     def rule_text(self) -> str:
         """What is computed here, as help tells it."""
-        told = QUESTIONS[self.question].summary if self.question in QUESTIONS else ""
-        if self.answer is None:
-            return told
+        summary = QUESTIONS[self.question].summary if self.question in QUESTIONS else ""
+        return summary if self.answer is None else f"{summary}\n\n{self.answer.result.rule}"
+
+    def notes_text(self) -> str:
+        """What went wrong last, and the notes of the answer, a line each."""
         bad = self.workbench.glyphs.bad
-        notes = [
-            f"{bad if note.level == 'warning' else '-'} {note.text}" for note in self.answer.result.notes
-        ]
-        return "\n".join([told, "", self.answer.result.rule, *([""] if notes else []), *notes])
+        notes = self.answer.result.notes if self.answer is not None else ()
+        lines = [f"{bad if note.level == 'warning' else '-'} {note.text}" for note in notes]
+        return "\n".join([*([f"{bad} {self.trouble}"] if self.trouble else []), *lines])
 
     def command(self) -> str:
         """The command line that gives what the screen shows."""
@@ -178,7 +199,9 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def grids(self) -> list[Grid]:
         """The grids that can be walked into, in their order."""
-        return [grid for grid in self.query(Grid).results(Grid) if grid.display]
+        return [
+            grid for grid in self.query(Grid).results(Grid) if grid.display and not grid.has_class("away")
+        ]
 
     @property
     def grid(self) -> Grid:
@@ -281,6 +304,8 @@ class Frame(Screen[None], inherit_bindings=False):
         action = self.keymap.action(event.key, character)
         if action is not None:
             self.perform(action.name)
+        elif character is not None:
+            self.say(f"{character} means nothing here; {self.keymap.key_of('help')} lists the keys")
 
     def perform(self, name: str) -> None:
         """Does an action, or says why it cannot be done."""
@@ -421,16 +446,26 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def do_palette(self) -> None:
         """Opens the list of every action."""
-        from workbench.widgets.palette import palette
+        from workbench.widgets.palette import SCREEN, palette
 
-        self.app.push_screen(palette(self), lambda name: self.perform(name) if name else None)
+        def chosen(name: str | None) -> None:
+            if name is None:
+                return
+            if name.startswith(SCREEN):
+                self.workbench.open_screen(name.removeprefix(SCREEN))
+            else:
+                self.perform(name)
+
+        self.app.push_screen(palette(self, asking.screens_of(self)), chosen)
 
     def do_help(self) -> None:
         """Says what is computed here and what the keys do."""
         from workbench.widgets.help import help_text
         from workbench.widgets.popup import Panel
 
-        self.app.push_screen(Panel(f"help: {self.title_text()}", help_text(self)))
+        notes = self.notes_text()
+        text = f"notes\n{notes}\n\n{help_text(self)}" if notes else help_text(self)
+        self.app.push_screen(Panel(f"help: {self.title_text()}", text))
 
     def do_theme(self) -> None:
         """Goes on to the next theme."""
@@ -440,9 +475,13 @@ class Frame(Screen[None], inherit_bindings=False):
         self.say(f'{name}; theme = "{name}" in {settings_path()} keeps it')
 
     def do_zoom(self) -> None:
-        """Gives the whole screen to the answer, or the form its place back."""
+        """Gives the whole screen to the pane in hand, or all their places back."""
         self.zoomed = not self.zoomed
         self.set_class(self.zoomed, "zoomed")
+        kept = self.grid
+        for part in self.query_one("#body").children:
+            part.set_class(self.zoomed and part is not kept, "away")
+        self.say(f"this pane alone; {self.keymap.key_of('zoom')} shows all" if self.zoomed else "")
 
     # --- the form ---------------------------------------------------------------------------------------------
 
@@ -474,9 +513,10 @@ class Frame(Screen[None], inherit_bindings=False):
         try:
             made = make()
         except QuestionError as error:
-            return error.message if error.hint is None else f"{error.message}; {error.hint}"
+            return in_a_line(error)
         if made != self.request:
             self.ask(made)
+            self._edited = self.prompt.active
         return None
 
     def do_range(self) -> None:
@@ -568,6 +608,7 @@ class Frame(Screen[None], inherit_bindings=False):
             self.past.append(self.request)
             self.future.clear()
         self.request = request
+        self._edited = False
         self._job = self.workbench.session.submit(
             (self, "answer"), lambda task: self.work(request, task, anew), self._answered
         )
@@ -585,6 +626,7 @@ class Frame(Screen[None], inherit_bindings=False):
             return
         if outcome.value is not None:
             self.answer = outcome.value
+            self.trouble = None
             self._said = ("", "info")
             self.show(outcome.value)
             self._remember(outcome.value)
@@ -612,13 +654,22 @@ class Frame(Screen[None], inherit_bindings=False):
         """Says what went wrong; the old answer stays."""
         if isinstance(error, Cancelled):
             self.say("cancelled; the answer before stays" if self.answer is not None else "cancelled")
-        elif isinstance(error, WorkbenchError | QuestionError):
-            self.say(error.message if error.hint is None else f"{error.message}; {error.hint}", "error")
-        else:
+            return
+        if not isinstance(error, WorkbenchError | QuestionError):
             from workbench.faults import log_fault
 
-            fault = log_fault(error)
-            self.say(f"{fault.message}; {fault.hint}", "error")
+            error = log_fault(error)
+        self.trouble = in_a_line(error)
+        self.say(self.trouble, "error")
+        if self._edited and self.app.screen is self:
+            self.prompt.again(self.trouble)
+        if self.answer is None:
+            self.show_trouble(self.trouble)
+
+    def show_trouble(self, text: str) -> None:
+        """Says in the place of the answer why there is none."""
+        for grid in self.grids()[:1]:
+            grid.empty = text
 
     def fetch_names(self) -> None:
         """Reads the names that completion offers, once the first answer is here."""
@@ -704,7 +755,7 @@ class Frame(Screen[None], inherit_bindings=False):
         warnings = [note for note in result.notes if note.level == "warning"]
         bad = self.workbench.glyphs.bad
         return [
-            counted(answer.table.total, "row"),
+            finding.state_text(self) or counted(answer.table.total, "row"),
             f"{answer.seconds:.2f} s",
             f"as of {str(as_of)[:16].replace('T', ' ')}" if as_of else "",
             f"{bad} {warnings[0].text}"
@@ -718,3 +769,8 @@ class Frame(Screen[None], inherit_bindings=False):
 def counted(count: int, what: str) -> str:
     """A number of things in words."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def in_a_line(error: WorkbenchError | QuestionError) -> str:
+    """An error with its hint."""
+    return error.message if error.hint is None else f"{error.message}; {error.hint}"

@@ -27,6 +27,7 @@ from screens.funnel_options import (
     OPTIONS,
     TRENDS,
     WINDOWS,
+    called,
     is_default,
     rearranged,
     stepped,
@@ -291,7 +292,7 @@ class FunnelScreen(Frame):
         choices = [(choice, "") for choice in OPTIONS[key].choices]
         properties = list(self._known()[1])
         if key in ("by", "hold"):
-            choices = [(NOTHING, ""), *properties]
+            choices = [(NOTHING, ""), *((called(name), kind) for name, kind in properties)]
         elif key == "compare":
             choices = [(NOTHING, ""), ("previous", "the period before"), *asking.segments(self)]
         elif key == "at" and self.asked is not None:

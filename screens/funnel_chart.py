@@ -105,7 +105,7 @@ def bars(view: View, cells: int) -> list[str]:
         return []
     names = [clean(step_name(row)) for row in rows]
     label = min(max(map(width, names)), cells // 3)
-    room = cells - label - 10
+    room = cells - label - 9
     drawn = [
         f"{pad(clip(name, label), label)} {drawn_bar(view.groups, row, room, view.glyphs)} "
         f"{cell(row, layout['rate_from_first']):>5} %"
@@ -150,8 +150,10 @@ def warnings(view: View, cells: int) -> list[str]:
     told = [note.text for note in view.result.notes if note.level == "warning"]
     out: list[str] = []
     for text in told[:WARNINGS]:
-        first, *rest = wrap(clean(text), max(cells - 2, 1)) or [""]
-        out += [f"{view.glyphs.bad} {first}", *(f"  {line}" for line in rest[:1])]
+        parts = wrap(clean(text), max(cells - 4, 1)) or [""]
+        cut = f" {view.glyphs.more}" if len(parts) > 2 else ""
+        out += [f"{view.glyphs.bad if not at else ' '} {part}" for at, part in enumerate(parts[:2])]
+        out[-1] += cut
     left = len(told) - WARNINGS
     return [*out, f"  and {left} more: ? tells them"] if left > 0 else out
 

@@ -84,6 +84,8 @@ _DEFAULTS: Mapping[str, object] = {
 def text_of(key: str, saved: Mapping[str, object]) -> str:
     """An option of a saved request as the form shows it."""
     value = saved[key]
+    if key == "window":
+        return str(value)
     if key == "step_windows":
         pairs = cast("Mapping[str, str]", value).items()
         return " ".join(f"{step}={span}" for step, span in pairs) or NOTHING
@@ -93,7 +95,12 @@ def text_of(key: str, saved: Mapping[str, object]) -> str:
         return " ".join(map(str, cast("Sequence[int]", value))) or NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return NOTHING if value is None else str(value)
+    return NOTHING if value is None else called(str(value))
+
+
+def called(name: str) -> str:
+    """A name as the form writes it: one that reads as nothing stands in quotes."""
+    return f'"{name}"' if name == NOTHING else name
 
 
 def value_of(key: str, text: str) -> object:
@@ -114,6 +121,8 @@ def value_of(key: str, text: str) -> object:
         if text not in ("", NOTHING, "no", "yes"):
             raise ValueError(f"{text}: yes or no is wanted")
         return text == "yes"
+    if bare == called(NOTHING):
+        return NOTHING
     return bare if bare is not None else _DEFAULTS.get(key)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import people, ranges, rules, units
+from queries.kernels.lanes import Lanes
 from queries.material import Material, SourceFile
 from queries.question import (
     Column,
@@ -38,6 +39,7 @@ from queries.suggest import shown
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
 from workbench.errors import Changed, Damaged, EngineDied, UsageError
+from workbench.lanes import LaneCache
 from workbench.limits import Limits, limits
 from workbench.people_rows import PeopleRows
 from workbench.runner import Task
@@ -51,6 +53,13 @@ from workbench.workspace import Workspace, chosen
 
 _BYTES_A_SELECTED_EVENT = 160
 """What an event costs in a fold at its worst: its columns, their sorted copies and the kernel's buffers."""
+
+_LANES_SHARE = 4
+"""Lanes may take this part of the memory limit, out of the half that is not the engine's."""
+
+_MOST_KEPT_ANSWERS = 256
+_MOST_KEPT_ROWS = 1000
+"""Answers as small as this are kept, so that a question asked again counts nothing again."""
 
 
 T = TypeVar("T")
@@ -125,6 +134,9 @@ class Dataset:
         self._limits = limits
         self._started = time.monotonic()
         self._timings: dict[str, float] = {}
+        self._lanes = LaneCache(limits.memory_bytes // _LANES_SHARE)
+        self._path = "files"
+        self._answers: dict[str, list[tuple[object, ...]]] = {}
         self._zone = ranges.zone(scope.tz or workspace.timezone)
         self._sources = tuple(_without(files, damaged) for files in self._list())
         self._engine = self._new_engine()
@@ -227,6 +239,7 @@ class Dataset:
     def _define(self, kind: str, name: str, sql: str) -> None:
         """A relation of the in-memory catalog, kept for ``--sql`` in the order it was made."""
         statement = f"CREATE OR REPLACE {kind} {name} AS\n{sql}"
+        self._answers.clear()
         self._engine.execute(statement, task=self._task)
         self._script.append(statement)
 
@@ -276,8 +289,8 @@ class Dataset:
 
     @property
     def row_budget(self) -> int:
-        """Half of the memory limit, in selected events; the other half is the engine's."""
-        return self._limits.memory_bytes // 2 // _BYTES_A_SELECTED_EVENT
+        """Half of the memory limit less what lanes take, in selected events; the other half is the engine's."""
+        return (self._limits.memory_bytes // 2 - self._lanes.bytes) // _BYTES_A_SELECTED_EVENT
 
     def stream(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[Columns]:
         """Batches of a query, in no order unless the SQL gives one."""
@@ -286,14 +299,28 @@ class Dataset:
             yield batch
 
     def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
-        """A small answer, whole."""
-        return self._engine.fetch(sql, parameters, self._task)
+        """A small answer, whole; the same one until a relation is made anew."""
+        kept = None if parameters else self._answers.get(sql)
+        if kept is not None:
+            return list(kept)
+        found = self._engine.fetch(sql, parameters, self._task)
+        if not parameters and len(found) <= _MOST_KEPT_ROWS and len(self._answers) < _MOST_KEPT_ANSWERS:
+            self._answers[sql] = list(found)
+        return found
 
     def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Keeps a query's answer as a table for later SQL of the same question."""
+        self._answers.clear()
         self._engine.execute(
             f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task
         )
+
+    def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
+        """The lanes of some events: kept from an earlier question, or made where that pays and they fit."""
+        found = self._lanes.of(events, self.survey(), self.stream, make=make)
+        if found is not None:
+            self._path = "lanes"
+        return found
 
     def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
         """The code of the person of each unit: itself, where people or raw ids are counted."""
@@ -402,6 +429,7 @@ class Dataset:
     def serve(self, task: Task) -> None:
         """From now on this task cancels what the dataset does."""
         self._task = task
+        self._path = "files"
 
     @property
     def engine(self) -> Engine:
@@ -470,7 +498,8 @@ class Dataset:
         return {
             "seconds": round(time.monotonic() - self._started, 4),
             **{name: round(seconds, 4) for name, seconds in self._timings.items()},
-            "path": "files",
+            "path": self._path,
+            "lanes_bytes": self._lanes.bytes,
             "files": sum(len(source.files) for source in self._sources),
             "rows_in_files": sum(file.rows for source in self._sources for file in source.files),
             "rows_selected": self._rows_read,

@@ -61,7 +61,8 @@ class Steps:
         start = np.searchsorted(keys, people << self.time_bits)
         length = np.searchsorted(keys, (people + 1) << self.time_bits) - start
         behind = np.cumsum(length)
-        return keys[np.repeat(start - behind + length, length) + np.arange(length.sum())]
+        places: Ints = np.repeat(start - behind + length, length) + np.arange(length.sum())
+        return keys[places]
 
     def inside(self, keys: Ints, rule: Rule) -> Ints:
         """The keys in the rule's range."""

@@ -117,7 +117,7 @@ def breakdown(frame: Frame) -> None:
         return rescope(frame, by=None if name == "none" else name) if name else None
 
     frame.prompt.ask(
-        "break down by", "", complete=properties(frame), check=check, done=lambda _: None,
+        "break down by", "", complete=properties(frame), check=check, done=lambda _: None, names=True,
         hint=f"now {frame.request.scope.by or 'none'}; a property, or none",
     )  # fmt: skip
 
@@ -231,8 +231,21 @@ def _catalogue(frame: Frame) -> tuple[list[tuple[str, str]], list[tuple[str, str
 # --- other screens ---------------------------------------------------------------------------------------------
 
 
+def screens_of(frame: Frame) -> list[tuple[str, str, str]]:
+    """Every screen: its name, the keys that open it, and what it answers."""
+    from workbench.app import PINNED
+
+    go = frame.keymap.key_of("go")
+    found = []
+    for name, letter, told in frame.workbench.available():
+        keys = [str(PINNED.index(name))] if name in PINNED else []
+        found.append((name, " ".join([*keys, *([f"{go} {letter}"] if letter else [])]), told))
+    return found
+
+
 def go(frame: Frame) -> None:
     """Shows the screens by their letters; the next key opens one, g goes to the first row."""
+    from workbench.app import PINNED
     from workbench.widgets.go import TOP, GoTo
 
     def gone(name: str | None) -> None:
@@ -241,7 +254,11 @@ def go(frame: Frame) -> None:
         elif name is not None:
             frame.workbench.open_screen(name)
 
-    frame.app.push_screen(GoTo(frame.workbench.available(), frame.keymap.key_of("go")), gone)
+    screens = [
+        (name, letter, f"{PINNED.index(name)}  {told}" if name in PINNED else f"   {told}")
+        for name, letter, told in frame.workbench.available()
+    ]
+    frame.app.push_screen(GoTo(screens, frame.keymap.key_of("go")), gone)
 
 
 def open_pinned(frame: Frame, number: int) -> None:

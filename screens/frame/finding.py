@@ -133,14 +133,26 @@ def _arranged(frame: Frame, now: Sought) -> None:
 
     def done(table: Table) -> None:
         grid.rearrange(table)
-        parts = []
-        if now.holds is not None:
-            parts.append(f"{len(table):,} of {len(now.whole):,} rows hold {now.holds}; esc shows all")
-        if now.by is not None:
-            parts.append(f"by {now.by[0]}, {'largest' if now.by[1] else 'smallest'} first")
-        frame.say("; ".join(parts))
+        frame.say("")
 
     frame.aside(work, done, "sorting")
+
+
+def state_text(frame: Frame) -> str:
+    """The filter, the sort and the marks in force, for as long as they are; empty without any."""
+    if not frame.grids() or frame.grid.table is None:
+        return ""
+    table = frame.grid.table
+    parts = []
+    if table.filter_text:
+        parts.append(f'{len(table):,} of {table.total:,} rows hold "{table.filter_text}"')
+    if table.sort is not None:
+        heading = next((one.heading for one in table.columns if one.key == table.sort.key), table.sort.key)
+        parts.append(f"by {heading}, {'largest' if table.sort.descending else 'smallest'} first")
+    marks = len(frame.grid.marks)
+    if marks:
+        parts.append(f"{marks:,} marked")
+    return "; ".join(parts)
 
 
 def place_text(frame: Frame) -> str:

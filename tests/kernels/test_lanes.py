@@ -11,7 +11,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from queries.kernels import lanes as kernel
+from queries.kernels import lanes as shape
+from queries.kernels import lanes_fold as kernel
 from queries.kernels.funnel import Folded, Rule, fold, merge
 from queries.kernels.lanes import Funnel, Lanes
 from tests.kernels.against_oracle import (
@@ -61,7 +62,7 @@ def lanes_of(events: Sequence[Event], rng: random.Random) -> tuple[Lanes, dict[s
     for event in events:
         name = f"{sorted(event.steps)} {sorted(event.excludes)} {rng.choice('ab')}"
         like[name] = event
-        keys[name].append((event.user << kernel.TIME_BITS) | (event.ts - base))
+        keys[name].append((event.user << shape.TIME_BITS) | (event.ts - base))
     return Lanes(base, {name: np.sort(np.array(some, np.int64)) for name, some in keys.items()}), like
 
 
@@ -165,7 +166,7 @@ def crowd(seed: int, names: Sequence[str], keys: int = 3000, people: int = 60) -
     for place, name in enumerate(names):
         person = rng.integers(0, people, keys >> place)
         person[rng.random(len(person)) < 0.3] = 7
-        made[name] = np.sort(kernel.key(person, rng.integers(1000, 1000 + people * 3, len(person)), 1000))
+        made[name] = np.sort(shape.key(person, rng.integers(1000, 1000 + people * 3, len(person)), 1000))
     return Lanes(1000, made)
 
 
@@ -196,11 +197,11 @@ def test_blocks_and_threads_change_nothing(rule: Rule, steps: tuple[str, ...]) -
 def test_blocks_are_bounded_and_never_cut_a_person(block_keys: int) -> None:
     lanes = list(crowd(5, "abcd").keys.values())
     blocks = list(kernel.cut(lanes, block_keys=block_keys))
-    most = np.bincount(np.concatenate(lanes) >> kernel.TIME_BITS).max()
+    most = np.bincount(np.concatenate(lanes) >> shape.TIME_BITS).max()
     people_before = -1
     for block in blocks:
         parts = np.concatenate([lane[part] for lane, part in zip(lanes, block, strict=True)])
-        people = parts >> kernel.TIME_BITS
+        people = parts >> shape.TIME_BITS
         assert people.min() > people_before
         people_before = int(people.max())
         assert len(parts) <= block_keys + most or len(np.unique(people)) == 1
@@ -218,7 +219,7 @@ def test_lanes_without_a_key_are_nobody() -> None:
 
 def test_events_of_one_time_and_first_step_that_differ_are_left_to_their_order() -> None:
     """A counts as step 1 only, B as step 1 and 2: at one time it tells which of them is read first."""
-    at = np.array([5, (1 << kernel.TIME_BITS) + 5], np.int64)
+    at = np.array([5, (1 << shape.TIME_BITS) + 5], np.int64)
     lanes = Lanes(0, {"A": at, "B": at[:1]})
     found = kernel.fold(lanes, Funnel(Rule(2, None, 10), (("A", "B"), ("B",))))
     assert found.unsettled.tolist() == [0]
@@ -232,14 +233,14 @@ def test_events_of_one_time_and_first_step_that_differ_are_left_to_their_order()
     ("codes", "last", "is_in"), [(4, 7, True), (5, 7, False), (4, 8, False), (0, -5, True)]
 )
 def test_what_keys_hold(codes: int, last: int, is_in: bool) -> None:
-    assert kernel.fits(codes, 0, last, time_bits=3, person_bits=2) is is_in
+    assert shape.fits(codes, 0, last, time_bits=3, person_bits=2) is is_in
 
 
 def test_the_widest_keys_there_are_fold_as_they_should() -> None:
-    person, end = (1 << kernel.PERSON_BITS) - 1, (1 << kernel.TIME_BITS) - 1
-    assert kernel.fits(person + 1, 0, end)
-    a = kernel.key(np.array([person - 1, person]), np.array([end, 0]), 0)
-    b = kernel.key(np.array([person, person]), np.array([0, end]), 0)
+    person, end = (1 << shape.PERSON_BITS) - 1, (1 << shape.TIME_BITS) - 1
+    assert shape.fits(person + 1, 0, end)
+    a = shape.key(np.array([person - 1, person]), np.array([end, 0]), 0)
+    b = shape.key(np.array([person, person]), np.array([0, end]), 0)
     assert a.min() > 0
     for window, entry in ((None, "any"), (end + 5, "any"), (end, "every"), (end - 1, "every"), (0, "first")):
         rule = Rule(2, window, end, entry=entry)  # type: ignore[arg-type]

@@ -61,8 +61,14 @@ def write(parent: Path) -> Path:
             value = ATTACKS[(person + number) % len(ATTACKS)]
             rows.append(
                 {
-                    "ts": at, "event": event, "user_id": user, "anonymous_id": f"d{user}", "channel": value,
-                    "page": IDS[number], "[/red] 属性": value, "amount": 1.5 * number,
+                    "ts": at,
+                    "event": event,
+                    "user_id": user,
+                    "anonymous_id": f"d{user}",
+                    "channel": value,
+                    "page": IDS[number],
+                    "[/red] 属性": value,
+                    "amount": 1.5 * number,
                     "properties": json.dumps({f"k{user}": value[:200], "[/b]": number}),
                 }  # fmt: skip
             )
@@ -74,9 +80,12 @@ def write(parent: Path) -> Path:
         + '[roles]\nview = "view"\norder = "\\u001b[31mpay"\n',
         "utf-8",
     )
-    (folder / "segments" / f"{SEGMENT}.toml").write_text('schema = 1\nrule = "channel is not null"\n', "utf-8")
+    (folder / "segments" / f"{SEGMENT}.toml").write_text(
+        'schema = 1\nrule = "channel is not null"\n', "utf-8"
+    )
     (folder / "reports" / f"{REPORT}.toml").write_text("nothing [/red]", "utf-8")
     (folder / "reports" / "good.toml").write_text(
-        'schema = 1\nreport = "funnel"\ntitle = "t [/red] \\u001b]0;PWNED\\u0007 \\u202e 下"\n[request]\nsteps = ["view"]\n', "utf-8"
+        'schema = 1\nreport = "funnel"\ntitle = "t [/red] \\u001b]0;PWNED\\u0007 \\u202e 下"\n[request]\nsteps = ["view"]\n',
+        "utf-8",
     )
     return folder

@@ -21,6 +21,10 @@ class Keyed(Protocol):
         """The names of the actions that the footer shows, the most useful first."""
         ...
 
+    def typing(self) -> tuple[tuple[str, str, str], ...]:
+        """What the footer says while something is typed: name, key and label; empty while nothing is."""
+        ...
+
     def rule_text(self) -> str:
         """What is computed here, in words."""
         ...

@@ -34,6 +34,7 @@ class Footer(Widget, inherit_bindings=False):
             for name, action in named
             if action is not None
         )[:MOST]
+        hints = frame.typing() or hints
         if hints != self._hints:
             self._hints = hints
             self.refresh()

@@ -16,6 +16,7 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -68,6 +69,8 @@ class _Asked:
     next: Callable[[], None] | None
     previous: Callable[[], None] | None
     hint: str
+    label: str
+    names: bool
 
 
 def visible(value: str) -> str:
@@ -163,12 +166,17 @@ class Prompt(Widget, inherit_bindings=False):
     Prompt > Horizontal > Input { width: 1fr; }
     """
 
+    class Turned(Message):
+        """It was shown or hidden."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._above = Static("", markup=False)
         self._label = Static("", markup=False)
         self._line = _Line()
         self._asked: _Asked | None = None
+        self._last: tuple[_Asked, str] | None = None
+        """What was asked before, and what was committed."""
         self._found: list[Completion] = []
         self._chosen: int | None = None
         """The highlighted completion."""
@@ -206,15 +214,20 @@ class Prompt(Widget, inherit_bindings=False):
         next: Callable[[], None] | None = None,
         previous: Callable[[], None] | None = None,
         hint: str = "",
+        names: bool = False,
     ) -> None:
         """Shows the line with ``value`` in it; whatever was asked before is reverted.
+
+        With ``names`` what is wanted is one of the completions: enter takes the highlighted one where the text is
+        none of them.
 
         ``check`` says in a line why a value cannot be; ``done`` gets the one that can. After it tab calls
         ``next`` and shift+tab ``previous``. ``complete`` is called at every edit, so it has to be quick.
         """
-        self._asked = _Asked(value, done, complete, check, next, previous, hint)
+        self._asked = _Asked(value, done, complete, check, next, previous, hint, label, names)
         self._word, self._wrong, self._rows, self._typed = "", False, 0, None
         self.display = True
+        self.post_message(self.Turned())
         self._label.update(Text(clip(clean(label), max(self.app.size.width * 2 // 5, 8)) + " ", no_wrap=True))
         self._line.value = value
         self._line.cursor_position = len(value)
@@ -222,6 +235,20 @@ class Prompt(Widget, inherit_bindings=False):
         self._line.can_focus = True
         self.screen.set_focus(self._line, scroll_visible=False)
         self._complete(touched=False)
+
+    def again(self, why: str) -> None:
+        """Asks once more what was committed last, as it was written, and says why it cannot be."""
+        last = self._last
+        if last is None or self.active:
+            return
+        asked, value = last
+        self.ask(
+            asked.label, value, complete=asked.complete, check=asked.check, done=asked.done, next=asked.next,
+            previous=asked.previous, hint=asked.hint, names=asked.names,
+        )  # fmt: skip
+        self._found, self._chosen = [], None
+        self._word, self._wrong = why, True
+        self._draw()
 
     def revert(self) -> None:
         """Hides the line; nothing has changed."""
@@ -231,6 +258,7 @@ class Prompt(Widget, inherit_bindings=False):
             self.screen.set_focus(None)
         self._line.can_focus = False
         self.display = False
+        self.post_message(self.Turned())
 
     def take(self, key: str, character: str | None) -> bool:
         """What a key means to the line; False for one that is the frame's, as every key is when nothing is asked."""
@@ -239,6 +267,9 @@ class Prompt(Widget, inherit_bindings=False):
         if key == "escape":
             self.revert()
         elif key == "enter":
+            if self._asked.names and self._typed is None and self._chosen is not None:
+                known = [each.text for each in self._found]
+                self._put(self.value if self.value in known else known[self._chosen])
             self._commit(None)
         elif key == "tab":
             self._tab(self._asked)
@@ -292,6 +323,7 @@ class Prompt(Widget, inherit_bindings=False):
             self._word, self._wrong = wrong, True
             self._draw()
             return
+        self._last = asked, value
         self.revert()
         asked.done(value)
         if then is not None:

@@ -1,0 +1,122 @@
+"""The lanes of an open dataset: made from one pass over the events asked for, kept while memory allows.
+
+A pass costs no more than the events' own question from the files, and spares every later one its reading.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from queries.kernels.lanes import PERSON_BITS, TIME_BITS, Lanes, fits, key
+from queries.question import Columns, Survey
+from queries.quoting import quote_literal
+
+Ints = NDArray[np.int64]
+Stream = Callable[[str], Iterator[Columns]]
+
+
+class LaneCache:
+    """Lanes by event name, the ones asked for least recently dropped first. For one worker at a time.
+
+    What is cached is only ever replaced whole: a pass that is interrupted leaves nothing behind.
+    """
+
+    def __init__(
+        self, most_bytes: int, *, time_bits: int = TIME_BITS, person_bits: int = PERSON_BITS
+    ) -> None:
+        self._most_keys = most_bytes // 8
+        self._time_bits, self._person_bits = time_bits, person_bits
+        self._lanes: OrderedDict[str, Ints] = OrderedDict()
+        self._asked: set[str] = set()
+        self._too_many: set[frozenset[str]] = set()
+
+    @property
+    def bytes(self) -> int:
+        """What the lanes take."""
+        return 8 * sum(map(len, self._lanes.values()))
+
+    def of(self, names: Sequence[str], survey: Survey, stream: Stream, *, make: bool) -> Lanes | None:
+        """The lanes of some events; None where they do not fit, or are not there and not to be made.
+
+        ``make``: whether missing lanes pay already the first time they are asked for.
+        """
+        if survey.first is None or survey.last is None:
+            return None
+        fitting = self._fits(survey.codes, survey.first, survey.last)
+        if not fitting or frozenset(names) in self._too_many:
+            return None
+        missing = [name for name in names if name not in self._lanes]
+        if missing and not make and not self._asked.issuperset(missing):
+            self._asked.update(missing)
+            return None
+        if missing and not self._make(missing, names, survey, stream):
+            return None
+        for name in names:
+            self._lanes.move_to_end(name)
+        return Lanes(survey.first, {name: self._lanes[name] for name in names}, self._time_bits)
+
+    def _fits(self, codes: int, first: int, last: int) -> bool:
+        return fits(codes, first, last, time_bits=self._time_bits, person_bits=self._person_bits)
+
+    def _make(self, missing: Sequence[str], names: Sequence[str], survey: Survey, stream: Stream) -> bool:
+        """Makes the missing lanes and makes room for them; whether they fit beside the others asked for."""
+        needed = sum(len(self._lanes[name]) for name in names if name in self._lanes)
+        made = self._read(missing, survey, stream, self._most_keys - needed)
+        if made is None:
+            self._too_many.add(frozenset(names))
+            return False
+        needed += sum(map(len, made.values()))
+        kept = OrderedDict(self._lanes)
+        for name in self._lanes:
+            if sum(map(len, kept.values())) + sum(map(len, made.values())) <= self._most_keys:
+                break
+            if name not in names:
+                del kept[name]
+        kept.update(made)
+        self._lanes = kept
+        return True
+
+    def _read(
+        self, names: Sequence[str], survey: Survey, stream: Stream, most_keys: int
+    ) -> Mapping[str, Ints] | None:
+        """The lanes of events, from one select; None where they are more than ``most_keys`` or too wide."""
+        base = survey.first or 0
+        pieces: list[list[Ints]] = [[] for _ in names]
+        count = 0
+        for batch in stream(lanes_sql(names)):
+            person, ts, lane = (batch[name].astype(np.int64) for name in ("person", "ts", "lane"))
+            count += len(ts)
+            if count > most_keys:
+                return None
+            if not len(ts):
+                continue
+            # A time outside the survey's would be another person's.
+            if ts.min() < base or not self._fits(int(person.max()) + 1, base, int(ts.max())):
+                return None
+            _split(key(person, ts, base, self._time_bits), lane, pieces)
+        lanes = {}
+        for name, parts in zip(names, pieces, strict=True):
+            lanes[name] = np.concatenate(parts) if parts else np.empty(0, np.int64)
+            parts.clear()
+            lanes[name].sort()
+        return lanes
+
+
+def _split(keys: Ints, lane: Ints, pieces: Sequence[list[Ints]]) -> None:
+    """Lays the keys of each lane to its pieces."""
+    order = np.argsort(lane.astype(np.min_scalar_type(len(pieces))), kind="stable")
+    ends = np.cumsum(np.bincount(lane, minlength=len(pieces)))
+    for place, part in enumerate(np.split(keys[order], ends[:-1])):
+        if len(part):
+            pieces[place].append(part)
+
+
+def lanes_sql(names: Sequence[str]) -> str:
+    """Person, time and number of the name of every event of some names."""
+    named = [f"event = {quote_literal(name)}" for name in names]
+    cases = " ".join(f"WHEN {match} THEN {place}" for place, match in enumerate(named))
+    return f"SELECT e.person, e.ts, CASE {cases} END AS lane\nFROM events e\nWHERE {' OR '.join(named)}"
