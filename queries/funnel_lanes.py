@@ -48,4 +48,4 @@ def lanes_of(sides: Sequence[Side], data: Data) -> Lanes | None:
     funnels = [one for one in asked if one is not None]
     names = list(dict.fromkeys(name for one in funnels for name in one.names))
     all_time = any(one.low is None and one.high is None for one in funnels)
-    return data.lanes(names, make=all_time or len(funnels) >= _MANY_SIDES) if names else None
+    return data.lanes(names, make=all_time or len(funnels) >= _MANY_SIDES)

@@ -168,6 +168,10 @@ class Frame(Screen[None], inherit_bindings=False):
         """The screen's name in the title line."""
         return self.question
 
+    def file_stem(self) -> str:
+        """What a file of the rows is called."""
+        return self.title_text()
+
     def people_answer(self) -> Answer | None:
         """The answer whose rows are people, where there is one: what is saved as a segment."""
         return None
@@ -222,6 +226,8 @@ class Frame(Screen[None], inherit_bindings=False):
         self._fit()
         if self.request is None:
             self.request = self.first_request()
+            if self.request is not None and not self.context:
+                self.request = asking.in_the_range(self.request, self.workbench.scope)
         if self.request is not None:
             self.request = self.workbench.scoped(self.request)
         self._opened = True
@@ -609,6 +615,8 @@ class Frame(Screen[None], inherit_bindings=False):
             self.future.clear()
         self.request = request
         self._edited = False
+        if self.answer is None:
+            self.say_empty("reading")
         self._job = self.workbench.session.submit(
             (self, "answer"), lambda task: self.work(request, task, anew), self._answered
         )
@@ -628,6 +636,7 @@ class Frame(Screen[None], inherit_bindings=False):
             self.answer = outcome.value
             self.trouble = None
             self._said = ("", "info")
+            self.say_empty(self.empty_text(outcome.value))
             self.show(outcome.value)
             self._remember(outcome.value)
         elif outcome.error is not None:
@@ -664,12 +673,17 @@ class Frame(Screen[None], inherit_bindings=False):
         if self._edited and self.app.screen is self:
             self.prompt.again(self.trouble)
         if self.answer is None:
-            self.show_trouble(self.trouble)
+            self.say_empty(self.trouble)
 
-    def show_trouble(self, text: str) -> None:
-        """Says in the place of the answer why there is none."""
-        for grid in self.grids()[:1]:
-            grid.empty = text
+    def say_empty(self, text: str) -> None:
+        """Says in the place of rows why there are none."""
+        for place, grid in enumerate(self.grids()):
+            grid.empty = "" if place else text
+
+    def empty_text(self, answer: Answer) -> str:
+        """What an answer without rows means."""
+        told = [note.text for note in answer.result.notes if note.level == "warning"]
+        return "; ".join(["no rows", *told[:1]])
 
     def fetch_names(self) -> None:
         """Reads the names that completion offers, once the first answer is here."""
@@ -689,6 +703,7 @@ class Frame(Screen[None], inherit_bindings=False):
             if outcome.error is not None:
                 self.failed(outcome.error)
             elif self.is_attached:
+                self._said = ("", "info")
                 done(outcome.value)
             self._draw_status()
 

@@ -266,8 +266,8 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def _listed(exclusion: str) -> str:
-    """An exclusion as one of a list: a name that would be cut in two stands in quotes."""
-    if split(exclusion, ";") == [exclusion]:
+    """An exclusion as one of a list: a name that would be cut in two, or read as nothing, stands in quotes."""
+    if split(exclusion, ";") == [exclusion] and exclusion != NOTHING:
         return exclusion
     one = parse_exclusion(exclusion)
     names = "|".join('"' + name.replace('"', '""') + '"' for name in one.step.events)

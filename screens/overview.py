@@ -60,7 +60,7 @@ class OverviewScreen(Frame):
         """What is loaded, the figures, what to look at."""
         yield Static(id="loaded", markup=False)
         yield Grid(id="grid")
-        yield Grid(id="look", empty="nothing stands out; `workbench check` (g d) looks closer")
+        yield Grid(id="look", empty="")
 
     def __init__(self, request: Request | None = None, **context: object) -> None:
         super().__init__(request, **context)
@@ -116,12 +116,12 @@ class OverviewScreen(Frame):
     def _range(self, step: int) -> None:
         if self.request is None:
             return
-        request, scope = self.request, self.request.scope
+        scope = self.request.scope
         is_own = scope.since is not None or scope.until is not None or scope.last not in RANGES
         at = len(RANGES) - 1 if is_own else RANGES.index(scope.last)
         # Past everything comes the shortest: whoever looks at all of it reaches the last day with one key.
         last = RANGES[(at + step) % len(RANGES)]
-        told = self.change(lambda: rescoped(request, replace(scope, since=None, until=None, last=last)))
+        told = asking.rescope(self, since=None, until=None, last=last)
         if told is not None:
             self.say(told, "error")
 
@@ -239,6 +239,12 @@ class OverviewScreen(Frame):
             return None
         behind = cast("Behind", self.answer.result.people)
         return behind.looks[grid.table.number(grid.cursor_row)].request
+
+    def say_empty(self, text: str) -> None:
+        """What to look at says that there is nothing only once there is an answer."""
+        super().say_empty(text)
+        if self.answer is not None and self.answer.result.totals["events"]:
+            self.query_one("#look", Grid).empty = "nothing stands out; check (g d) looks closer"
 
     def told(self, answer: Answer) -> list[str]:
         """Beside what to look at stands the command that shows it."""

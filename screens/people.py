@@ -32,6 +32,10 @@ class PeopleScreen(Frame):
         """Which people."""
         return f"people {self.context['title']}"
 
+    def file_stem(self) -> str:
+        """The cell's name."""
+        return f"{self._of.request.report} {self.context['cell']}"
+
     def form(self) -> Sequence[Field]:
         """The question they are counted in."""
         return ()
@@ -91,7 +95,7 @@ def open_person(frame: Frame, row: Any, of: Request | None) -> None:
 
     if row is None:
         return
-    scope = of.scope if of is not None else frame.workbench.scope
+    scope = of.scope if of is not None else frame.workbench.everything
     unit = scope.unit if scope.unit == "raw" else "user"
     kept = Scope(
         data=scope.data,

@@ -10,7 +10,7 @@ from typing import Any
 from queries import QUESTIONS
 from queries.question import QuestionError, Request, Scope
 from queries.quoting import quote_literal
-from screens.base import Frame
+from screens.base import Door, Frame
 from screens.frame import asking
 from screens.frame.form import Field
 from screens.people import open_person
@@ -82,6 +82,20 @@ class ReportScreen(Frame):
             check=lambda text: self.change(lambda: self._made({**saved, name: _value(saved[name], text)})),
             done=lambda _: None,
         )  # fmt: skip
+
+    def door(self) -> Door | None:
+        """The people with what a check found."""
+        row = self.grid.current_row()
+        if self.question != "check" or row is None or not row["users"]:
+            return None
+        return Door(str(row["check"]), f"with {row['check']}")
+
+    def empty_text(self, answer: Answer) -> str:
+        """A check that finds nothing has looked."""
+        checks = answer.result.totals.get("checks")
+        if self.question == "check" and isinstance(checks, int):
+            return f"nothing found in {checks} checks"
+        return super().empty_text(answer)
 
     def people_answer(self) -> Answer | None:
         """Rows that name people can be saved as a segment."""

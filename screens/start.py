@@ -178,10 +178,13 @@ class StartScreen(Frame):
         self.aside(write, lambda _: self._open_demo(), "writing the demo shop")
 
     def _open_demo(self) -> None:
+        self._open_workspace(DEMO)
+
+    def _open_workspace(self, folder: str) -> None:
         try:
-            os.chdir(DEMO)
+            os.chdir(folder)
         except OSError as error:
-            self.say(f"{DEMO}: {error.strerror}", "error")
+            self.say(f"{folder}: {error.strerror}", "error")
             return
         self._go_on()
 
@@ -196,14 +199,18 @@ class StartScreen(Frame):
 
     def _found(self, found: Sequence[Nearby]) -> None:
         self._looked = True
-        self.offers = [self._demo(), *(self._files(each) for each in found[:MOST_OFFERED])]
+        # What is a workspace already is what somebody works with; the demo's own folder is offered as the demo.
+        others = [each for each in found if not each.workspace or each.path != f"{DEMO}/"]
+        others.sort(key=lambda each: not each.workspace)
+        self.offers = [self._demo(), *(self._files(each) for each in others[:MOST_OFFERED])]
         self.place = min(self.place, len(self.offers) - 1)
         more = len(found) - MOST_OFFERED
         self.say(f"{more:,} more here: workbench open PATH" if more > 0 else "")
         self._draw_offers()
 
     def _files(self, found: Nearby) -> Offer:
-        return Offer(found.path, found.told(), lambda: self._open_files(found.path))
+        opened = self._open_workspace if found.workspace else self._open_files
+        return Offer(found.path, found.told(), lambda: opened(found.path))
 
     def _draw_offers(self) -> None:
         cells, rows = self.app.size

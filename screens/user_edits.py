@@ -23,7 +23,7 @@ class UserEdits(UserState):
         asked = self.asked
 
         def check(text: str) -> str | None:
-            outer = self.workbench.scope if asked is None else self.without_span(asked).scope
+            outer = self.workbench.everything if asked is None else self.without_span(asked).scope
             return self.change(
                 lambda: forms.whom(text, None if asked is None else self.without_span(asked), outer)
             )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import BindingType
 from textual.filter import LineFilter
 
@@ -39,6 +42,8 @@ PINNED = (
     "identity",
 )
 """What the digits open, from 0; a question that is not built yet leaves its digit free."""
+TAKEN_SECONDS = 0.5
+"""How long a key waits for the one before at most."""
 MOST_OPEN = 24
 """Screens on the way back; the oldest ones behind are let go."""
 
@@ -84,6 +89,19 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line passes before it is sent: in ASCII mode our signs get their plain form."""
         return [*super().get_line_filters(), *self._plain]
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hands a key on, and the next one only when it was taken: that one is for whatever this one opens.
+
+        Over a slow line several keys arrive at once, as ``g f``.
+        """
+        is_typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
+        target = (self.focused or self.screen) if is_typed and self.screen_stack else None
+        await super().on_event(event)
+        taken = asyncio.Event()
+        if target is not None and target.call_later(taken.set):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(taken.wait(), TAKEN_SECONDS)
 
     def on_mount(self) -> None:
         """Opens the first screen."""
@@ -224,6 +242,15 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
         if scope.data or not self.scope.data:
             return request
         return rescoped(request, replace(scope, data=self.scope.data, mapping=self.scope.mapping))
+
+    @property
+    def everything(self) -> Scope:
+        """The scope without the range chosen: a person's timeline is of all time."""
+        return replace(self.scope, since=None, until=None, last=None)
+
+    def remember_range(self, scope: Scope) -> None:
+        """The range chosen last: screens that are opened for the first time begin with it."""
+        self.scope = replace(self.scope, since=scope.since, until=scope.until, last=scope.last)
 
 
 def load_screens() -> None:

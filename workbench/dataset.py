@@ -136,6 +136,7 @@ class Dataset:
         self._timings: dict[str, float] = {}
         self._lanes = LaneCache(limits.memory_bytes // _LANES_SHARE)
         self._path = "files"
+        """Where the events of the newest question came from."""
         self._answers: dict[str, list[tuple[object, ...]]] = {}
         self._zone = ranges.zone(scope.tz or workspace.timezone)
         self._sources = tuple(_without(files, damaged) for files in self._list())
@@ -318,8 +319,7 @@ class Dataset:
     def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
         """The lanes of some events: kept from an earlier question, or made where that pays and they fit."""
         found = self._lanes.of(events, self.survey(), self.stream, make=make)
-        if found is not None:
-            self._path = "lanes"
+        self._path = "files" if found is None else "lanes"
         return found
 
     def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -429,7 +429,6 @@ class Dataset:
     def serve(self, task: Task) -> None:
         """From now on this task cancels what the dataset does."""
         self._task = task
-        self._path = "files"
 
     @property
     def engine(self) -> Engine:

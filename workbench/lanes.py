@@ -44,7 +44,7 @@ class LaneCache:
 
         ``make``: whether missing lanes pay already the first time they are asked for.
         """
-        if survey.first is None or survey.last is None:
+        if not names or survey.first is None or survey.last is None:
             return None
         fitting = self._fits(survey.codes, survey.first, survey.last)
         if not fitting or frozenset(names) in self._too_many:

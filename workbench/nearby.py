@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import NoData
 from workbench.sources.listing import list_files
+from workbench.workspace import FILE_NAME
 
 if TYPE_CHECKING:
     from workbench.sources.snapshot import Listed
@@ -37,9 +38,13 @@ class Nearby:
     """As people name them, the most frequent first."""
     whole: bool
     """False where there was no time to look at everything below."""
+    workspace: bool = False
+    """Whether it is a folder with a ``workbench.toml``: opened as what that says."""
 
     def told(self) -> str:
         """How much it is, and of what."""
+        if self.workspace:
+            return "workspace"
         if not self.files:
             return "not looked into: there is too much here"
         count = (
@@ -54,6 +59,9 @@ def nearby(folder: Path, *, seconds: float = _SECONDS) -> list[Nearby]:
     until = time.monotonic() + seconds
     found = [Nearby(file.path.name, 1, file.size, (_NAMES[file.format],), True) for file in _files(folder)]
     for name in _folders(folder):
+        if (folder / name / FILE_NAME).is_file():
+            found.append(Nearby(f"{name}/", 0, 0, (), True, workspace=True))
+            continue
         files, whole = _below(folder / name, until)
         if files or not whole:
             formats = Counter(_NAMES[file.format] for file in files).most_common()

@@ -311,16 +311,18 @@ class Session:
         for key in [key for key, one in datasets.items() if one is dataset]:
             datasets.pop(key, None)
 
-    def sql(self, request: Request, task: Task) -> str:
-        """The SQL of a question, ready to paste."""
+    def sql(self, request: Request, task: Task) -> tuple[str, str]:
+        """The SQL of a question: its own statements, and the relations they read, which come first when pasted."""
         from queries.question import PeopleRequest
 
         asked = request.of if isinstance(request, PeopleRequest) else request
         module: Any = importlib.import_module(QUESTIONS[asked.report].module)
-        _, text = self.over(
-            asked.scope, task, lambda dataset: dataset.script(module.statements(asked, dataset))
-        )
-        return text
+
+        def written(dataset: Dataset) -> tuple[str, str]:
+            own = "\n\n".join(f"{statement};" for statement in module.statements(asked, dataset))
+            return own + "\n", dataset.script(())
+
+        return self.over(asked.scope, task, written)[1]
 
     def known_catalogue(self, scope: Scope) -> Catalogue | None:
         """The names of a scope's data, once they were read."""

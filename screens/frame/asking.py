@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from queries.question import Scope
+from queries.question import Request, Scope
 from queries.saved import rescoped
 
 if TYPE_CHECKING:
@@ -51,7 +51,18 @@ def rescope(frame: Frame, **changed: Any) -> str | None:
     request = frame.request
     if request is None:
         return "nothing is asked yet"
-    return frame.change(lambda: rescoped(request, replace(request.scope, **changed)))
+    made = replace(request.scope, **changed)
+    if not frame.context and not {"since", "until", "last"}.isdisjoint(changed):
+        frame.workbench.remember_range(made)
+    return frame.change(lambda: rescoped(request, made))
+
+
+def in_the_range(request: Request, chosen: Scope) -> Request:
+    """A question with the range that was chosen last, where it names none itself."""
+    scope = request.scope
+    if (scope.since, scope.until, scope.last) != (None, None, None):
+        return request
+    return rescoped(request, replace(scope, since=chosen.since, until=chosen.until, last=chosen.last))
 
 
 def range_of(frame: Frame) -> None:

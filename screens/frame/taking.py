@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,52 +14,51 @@ from queries.question import PeopleRequest
 from workbench.session import piped
 
 if TYPE_CHECKING:
-    from queries.question import Result
+    from queries.question import Result, Row
     from screens.base import Frame
     from workbench.runner import Task
     from workbench.session import Answer
+    from workbench.tables import Table
+
+MOST_NAME = 60
+"""Characters of a file's name that is offered."""
 
 
-def sql(frame: Frame) -> None:
-    """Shows the SQL of the question, ready to paste."""
-    from workbench.widgets.popup import Panel
-
-    request = frame.request
-    if request is not None:
-        frame.aside(
-            lambda task: frame.workbench.session.sql(request, task),
-            lambda text: frame.popup(Panel("SQL (y copies)", text)),
-            "writing SQL",
-        )
+# --- what is shown --------------------------------------------------------------------------------------------
 
 
-def export(frame: Frame) -> None:
-    """Asks for a file and writes the answer, in the format that its name says, with the writers of the commands."""
-    answer = frame.answer
-    if answer is None:
-        frame.say("there is no answer yet")
-        return
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The rows that leave: the marked ones, those a filter leaves, or all, in the order they are shown in."""
 
-    def check(text: str) -> str | None:
-        from workbench import output
-        from workbench.errors import WorkbenchError
+    table: Table
+    numbers: tuple[int, ...] | None
+    """The marked rows, as :meth:`Table.number` has them; None where none is marked."""
 
-        path = Path(text.strip()).expanduser()
-        try:
-            output.format_of(path)
-            output.check_destination(path, force=False, protected=answer.dataset.protected)
-        except WorkbenchError as error:
-            return error.message if error.hint is None else f"{error.message}; {error.hint}"
-        return None
+    @classmethod
+    def of(cls, frame: Frame, answer: Answer) -> Taken | None:
+        """What is chosen of an answer's rows on the screen; None where nothing is."""
+        grid = frame.grid
+        table = grid.table
+        if table is None or not table.is_of(answer.table):
+            return None
+        marked = tuple(sorted(number for number in grid.marks))
+        if not marked and table.sort is None and not table.filter_text:
+            return None
+        return cls(table, marked or None)
 
-    def done(text: str) -> None:
-        path = Path(text.strip()).expanduser()
-        frame.aside(
-            lambda task: _write(whole(frame, answer, task), answer, path, task), frame.say, f"writing {path}"
-        )
+    def said(self) -> str:
+        """How many, in words."""
+        if self.numbers is not None:
+            return f"{len(self.numbers):,} marked of {self.table.total:,}"
+        return f"{len(self.table):,} of {self.table.total:,}" if self.table.filter_text else "as sorted"
 
-    name = f"{frame.title_text()}.csv"
-    frame.prompt.ask("write to", name, check=check, done=done, hint=".csv .tsv .json .jsonl .md .parquet")
+    def rows(self) -> Sequence[Row]:
+        """The rows, in the order shown."""
+        if self.numbers is None:
+            return list(self.table.rows())
+        places = sorted(place for number in self.numbers if (place := self.table.place(number)) is not None)
+        return [self.table.row(place) for place in places]
 
 
 def whole(frame: Frame, answer: Answer, task: Task) -> Result:
@@ -70,7 +71,94 @@ def whole(frame: Frame, answer: Answer, task: Task) -> Result:
     return frame.work(answer.request, task, False).result
 
 
-def _write(result: Result, answer: Answer, path: Path, task: Task) -> str:
+def _chosen(frame: Frame, answer: Answer, taken: Taken | None, task: Task) -> Result:
+    """The rows that leave. Raises UsageError where a filter or sort has seen only some of them."""
+    if taken is None:
+        return whole(frame, answer, task)
+    if answer.table.loaded < answer.table.total and taken.numbers is None:
+        from workbench.errors import UsageError
+
+        raise UsageError(
+            f"{answer.table.loaded:,} of {answer.table.total:,} rows are here, and the filter or sort is of these alone",
+            "esc takes it away; the command line filters all of them",
+        )
+    return replace(answer.result, rows=taken.rows())
+
+
+# --- SQL and files --------------------------------------------------------------------------------------------
+
+
+def sql(frame: Frame) -> None:
+    """Shows the SQL of the question, its own statements first; y copies all of it, ready to paste."""
+    from workbench.widgets.popup import Panel
+
+    request = frame.request
+    if request is None:
+        return
+
+    def shown(script: tuple[str, str]) -> None:
+        own, views = script
+        text = f"{own}\n-- over these relations, which come first when pasted:\n\n{views}" if views else own
+        frame.popup(Panel("SQL", text, copies=f"{views}\n{own}" if views else own))
+
+    frame.aside(lambda task: frame.workbench.session.sql(request, task), shown, "writing SQL")
+
+
+def export(frame: Frame) -> None:
+    """Asks for a file and writes the rows shown, in the format that its name says, with the commands' writers."""
+    answer = frame.answer
+    if answer is None:
+        frame.say("there is no answer yet")
+        return
+    taken = Taken.of(frame, answer)
+
+    def check(text: str) -> str | None:
+        from workbench import output
+        from workbench.errors import WorkbenchError
+
+        path = Path(text.strip()).expanduser()
+        try:
+            output.format_of(path)
+            output.check_destination(path, force=True, protected=answer.dataset.protected)
+        except WorkbenchError as error:
+            return error.message if error.hint is None else f"{error.message}; {error.hint}"
+        return None
+
+    def done(text: str) -> None:
+        path = Path(text.strip()).expanduser().absolute()
+
+        def write(*, force: bool) -> None:
+            def work(task: Task) -> str:
+                return _write(_chosen(frame, answer, taken, task), answer, path, task, force=force)
+
+            frame.aside(work, frame.say, f"writing {path}")
+
+        _unless_there(frame, path, write)
+
+    label = "write to" if taken is None else f"write {taken.said()} to"
+    frame.prompt.ask(
+        label, file_name(frame), check=check, done=done, hint=".csv .tsv .json .jsonl .md .parquet"
+    )
+
+
+def file_name(frame: Frame) -> str:
+    """A name for a file of what a screen shows: letters, digits and hyphens."""
+    plain = "-".join(re.findall(r"[\w.]+", frame.file_stem()))
+    return f"{plain[:MOST_NAME] or 'rows'}.csv"
+
+
+def _unless_there(frame: Frame, path: Path, write: Callable[..., None]) -> None:
+    """Writes; where the file is there, asks before it is replaced."""
+    from workbench.widgets.popup import Confirm
+
+    if path.exists():
+        question = Confirm(f"{path} exists. Replace it?", yes="replace", no="leave it")
+        frame.app.push_screen(question, lambda yes: write(force=True) if yes else None)
+    else:
+        write(force=False)
+
+
+def _write(result: Result, answer: Answer, path: Path, task: Task, *, force: bool) -> str:
     from workbench import output
 
     answer.dataset.serve(task)
@@ -79,11 +167,15 @@ def _write(result: Result, answer: Answer, path: Path, task: Task) -> str:
         result,
         format=output.format_of(path) or "table",
         destination=path,
+        force=force,
         protected=answer.dataset.protected,
         note=lambda note: said.append(note.text) if note.code == "formula-cells" else None,
     )
     rows = len(result.rows)
     return "; ".join([f"wrote {rows:,} row{'' if rows == 1 else 's'} to {path}", *said])
+
+
+# --- reports and segments -------------------------------------------------------------------------------------
 
 
 def save_report(frame: Frame) -> None:
@@ -98,22 +190,31 @@ def save_report(frame: Frame) -> None:
         from workbench.reports import destination
 
         try:
-            destination(text.strip(), force=False)
+            destination(text.strip(), force=True)
         except WorkbenchError as error:
             return error.message if error.hint is None else f"{error.message}; {error.hint}"
         return None
 
     def done(text: str) -> None:
+        from workbench.errors import WorkbenchError
         from workbench.reports import destination, save
 
-        name = save(destination(text.strip(), force=False), answer.result, force=False)
-        frame.say(f"saved; {shlex.join(['workbench', 'run', name])} asks it again")
+        def write(*, force: bool) -> None:
+            try:
+                name = save(destination(text.strip(), force=force), answer.result, force=force)
+            except WorkbenchError as error:
+                frame.failed(error)
+            else:
+                again = shlex.join(["workbench", "run", name])
+                frame.say(f"saved; {frame.keymap.key_of('open_report')} opens it, {again} asks it again")
+
+        _unless_there(frame, destination(text.strip(), force=True), write)
 
     frame.prompt.ask("save as report", "", check=check, done=done, hint="a name: reports/NAME.toml")
 
 
 def save_people(frame: Frame) -> None:
-    """Asks for a name and saves the people shown as a segment of the workspace: a list of ids."""
+    """Asks for a name and saves people as a segment of the workspace: those listed, or those behind a figure."""
     answer, door, shown = frame.people_answer(), frame.door(), frame.answer
     root = frame.workbench.workspace
     if root is None:
@@ -122,6 +223,7 @@ def save_people(frame: Frame) -> None:
     if answer is None and (door is None or shown is None):
         frame.say("there are no people behind this")
         return
+    taken = None if answer is None else Taken.of(frame, answer)
 
     def check(text: str) -> str | None:
         from workbench.errors import WorkbenchError
@@ -136,23 +238,29 @@ def save_people(frame: Frame) -> None:
     def done(text: str) -> None:
         from workbench.segments import save
 
+        name = text.strip()
+
         def work(task: Any) -> str:
-            people, command = answer, frame.command()
-            if people is None and door is not None and shown is not None:
-                request = PeopleRequest(shown.request, door.cell)
-                people, command = frame.workbench.session.people(shown, request, task), piped(request)
-                rows = people.result.rows
+            if answer is not None:
+                rows, command, dataset = (
+                    _chosen(frame, answer, taken, task).rows,
+                    frame.command(),
+                    answer.dataset,
+                )
             else:
-                assert people is not None
-                rows = whole(frame, people, task).rows
-            people.dataset.serve(task)
-            name = text.strip()
+                assert shown is not None
+                assert door is not None
+                request = PeopleRequest(shown.request, door.cell)
+                people = frame.workbench.session.people(shown, request, task)
+                rows, command, dataset = people.result.rows, piped(request), people.dataset
+            dataset.serve(task)
             count = save(root.parent, name, rows, command)
-            return f"saved {count:,} people as {name}; --compare {name} and users --ids {name} take it"
+            return f"saved {count:,} people as segment {name}; a funnel compares with it: c"
 
         frame.aside(work, frame.say, "saving people")
 
-    whom = "these people" if door is None else f"people {door.title}"
+    whom = f"people {door.title}" if answer is None and door is not None else "these people"
+    whom = whom if taken is None else f"{taken.said()} people"
     frame.prompt.ask(f"save {whom} as segment", "", check=check, done=done, hint="a name: segments/NAME.toml")
 
 

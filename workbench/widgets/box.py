@@ -151,8 +151,10 @@ class Popup(ModalScreen[T], inherit_bindings=False):
         """Every key is the popup's, known or not."""
         event.stop()
         event.prevent_default()
-        # Another key may be on its way while the box is already going.
-        if not self._left:
+        if self._left:
+            # Typed before the box was gone: it is meant for what comes next.
+            self.app.screen.post_message(events.Key(event.key, event.character))
+        else:
             self.press(event.key, one_character(event.character))
 
     def press(self, key: str, character: str | None) -> None:

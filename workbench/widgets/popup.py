@@ -14,9 +14,10 @@ __all__ = ["Choice", "Choose", "Confirm", "Panel", "Popup"]
 class Panel(Popup[None]):
     """A text to read: SQL, notes, a row's values. ``y`` copies it whole, as it is."""
 
-    def __init__(self, title: str, text: str, *, copy: bool = True) -> None:
+    def __init__(self, title: str, text: str, *, copy: bool = True, copies: str | None = None) -> None:
+        """``copies`` is what ``y`` copies, where it is not the text as it stands."""
         super().__init__(title)
-        self._text = text
+        self._text = text if copies is None else copies
         self._copy = copy
         self._shown = [clean(line, 65_536) for line in text.expandtabs(4).splitlines()] or [""]
         self._lines: list[str] = []
