@@ -85,7 +85,9 @@ def session_statements(
         (
             "TABLE",
             "sessions",
-            f"SELECT CAST(row_number() OVER () - 1 AS INTEGER) AS session, *\nFROM (\n{joined}\n)",
+            # By what a session is, not by how it was found: of several that are as good the first one is shown.
+            "SELECT CAST(row_number() OVER (ORDER BY person, first, last, raw_id, session_id, number) - 1 AS INTEGER)\n"
+            f"  AS session, *\nFROM (\n{joined}\n)",
         ),
         (
             "VIEW",
@@ -147,7 +149,8 @@ def value_units(base: str, value: str) -> tuple[Statement, ...]:
         (
             "TABLE",
             "units",
-            "SELECT CAST(row_number() OVER () - 1 AS INTEGER) AS unit, person AS owner, TRUE AS running, value\n"
+            "SELECT CAST(row_number() OVER (ORDER BY person, value) - 1 AS INTEGER) AS unit, person AS owner,\n"
+            "  TRUE AS running, value\n"
             f"FROM (SELECT DISTINCT person, {value} AS value FROM {base})\nWHERE value <> ''",
         ),
         (

@@ -303,6 +303,10 @@ class Frame(Screen[None], inherit_bindings=False):
         """The one place where a key becomes an action."""
         event.prevent_default()
         event.stop()
+        if self.app.screen is not self:
+            # Typed after the key that opened what lies on top: it is meant for that.
+            self.app.screen.post_message(events.Key(event.key, event.character))
+            return
         character = event.character if event.is_printable else None
         # The prompt has the focus already, but the key may have been on its way before.
         if self.prompt.active and self.prompt.take(event.key, character):
@@ -320,10 +324,13 @@ class Frame(Screen[None], inherit_bindings=False):
             self.say(f"{self.keymap.key_of(name)}: {why}")
             return
         self._said = ("", "info")
-        if name.startswith(_PIN):
-            asking.open_pinned(self, int(name.removeprefix(_PIN)))
-        else:
-            getattr(self, f"do_{name}")()
+        try:
+            if name.startswith(_PIN):
+                asking.open_pinned(self, int(name.removeprefix(_PIN)))
+            else:
+                getattr(self, f"do_{name}")()
+        except (QuestionError, WorkbenchError) as error:
+            self.say(in_a_line(error), "error")
         self._draw_status()
 
     def do_down(self) -> None:

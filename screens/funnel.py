@@ -266,6 +266,8 @@ class FunnelScreen(Frame):
         """Asks the funnel of other steps; ``order``: where each of them was."""
         if not steps:
             return "a funnel needs a step"
+        if not all(step.strip() for step in steps):
+            return "a step needs an event's name; esc leaves it"
         if self.asked is None:
             return self.change(lambda: self.workbench.scoped(from_dict({"steps": list(steps)})))
         saved, lost = rearranged(self.asked, steps, order)
@@ -440,6 +442,12 @@ class FunnelScreen(Frame):
         """Asks a question; looking for a property's values does not keep it waiting."""
         self._values.stop()
         super().ask(request, remember=remember, anew=anew)
+
+    def failed(self, error: BaseException) -> None:
+        """What wants a range says which key gives one."""
+        super().failed(error)
+        if isinstance(error, QuestionError) and "--last" in (error.hint or ""):
+            self.say(f"{error.message}; t: a range", "error")
 
     def show(self, answer: Answer) -> None:
         """Rows with bars, or side by side, and a chart where there is room."""

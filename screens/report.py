@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from queries import QUESTIONS
+from queries.check import CheckRequest
 from queries.question import QuestionError, Request, Scope
 from queries.quoting import quote_literal
 from screens.base import Door, Frame
@@ -38,23 +39,46 @@ class ReportScreen(Frame):
         except QuestionError:
             return None
 
+    def ask(self, request: Request, *, remember: bool = True, anew: bool = False) -> None:
+        """Asks; of the checks all that were made, as their command answers to programs."""
+        if isinstance(request, CheckRequest) and not request.all:
+            request = replace(request, all=True)
+        super().ask(request, remember=remember, anew=anew)
+
     def _made(self, saved: dict[str, object]) -> Request:
         module, _, function = QUESTIONS[self.question].request.partition(":")
         made: Request = getattr(importlib.import_module(module), function)(saved)
         return self.workbench.scoped(made)
 
     def form(self) -> Sequence[Field]:
-        """Every part of the request."""
+        """Every part of the request that its command has an option for."""
         if self.request is None:
             return ()
-        fields = []
-        for name, value in self.request.to_dict().items():
-            if name not in _NAMES:
-                text = _text(value)
-                fields.append(
-                    Field(name, name.replace("_", " "), text, self._editor(name), text in ("", "none", "no"))
-                )
-        return fields
+        without = {*_NAMES, *({"by", "top"} - self._options())}
+        return [
+            Field(
+                name,
+                name.replace("_", " "),
+                _text(value),
+                self._editor(name),
+                _text(value) in ("", "none", "no"),
+            )
+            for name, value in self.request.to_dict().items()
+            if name not in without
+        ]
+
+    def _options(self) -> set[str]:
+        """The names of the command's options."""
+        from workbench.cli import COMMANDS
+
+        command = importlib.import_module(COMMANDS[self.question][0]).command
+        return {str(parameter.name) for parameter in command.params}
+
+    def why_not(self, name: str) -> str | None:
+        """What the command has no option for cannot be asked here either."""
+        if name == "breakdown" and "by" not in self._options():
+            return f"{self.question} is not broken down: a funnel is"
+        return super().why_not(name)
 
     def short_form(self) -> Sequence[str]:
         """What is not as usual."""
@@ -78,7 +102,7 @@ class ReportScreen(Frame):
         if name in ("by", "show", "name"):
             complete = asking.properties(self)
         self.prompt.ask(
-            name.replace("_", " "), _text(saved[name]).replace("none", ""), complete=complete,
+            name.replace("_", " "), "" if saved[name] is None else _text(saved[name]), complete=complete,
             check=lambda text: self.change(lambda: self._made({**saved, name: _value(saved[name], text)})),
             done=lambda _: None,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from screens.user_state import TIMELINE
 from screens.user_walk import UserWalk
 from workbench.keys import Action
 from workbench.session import Answer
-from workbench.text import clip
+from workbench.text import clean, clip
 from workbench.widgets.activity import ActivityChart
 from workbench.widgets.grid import Extra, Grid
 
@@ -173,7 +173,7 @@ class UserScreen(UserEdits, UserWalk, UserBeside):
 
         profile = self.query_one("#profile", Static)
         profile.display = bool(lines)
-        profile.update(Text("\n").join(Text(f" {line}", no_wrap=True, overflow="ellipsis") for line in lines))
+        profile.update(Text("\n").join(Text(f" {clean(line)}", no_wrap=True, overflow="ellipsis") for line in lines))
 
     def on_grid_moved(self) -> None:
         """The histogram's sign follows the cursor; at the end of what was read of a long timeline it reads on."""

@@ -224,6 +224,16 @@ def test_a_second_funnel_reads_nothing(shop: Path, monkeypatch: pytest.MonkeyPat
     assert read == []
 
 
+def test_a_small_answer_is_kept_until_a_relation_is_made_anew(kept: Dataset) -> None:
+    for value in (1, 2):
+        kept.remember("made", f"SELECT {value} AS one")
+        for _ in range(2):
+            assert kept.fetch("SELECT one FROM made") == [(value,)]
+    # Whoever changes an answer in hand changes no other.
+    kept.fetch("SELECT one FROM made").clear()
+    assert kept.fetch("SELECT one FROM made") == [(2,)]
+
+
 def test_a_range_is_read_from_files_until_its_events_are_asked_again(shop: Path) -> None:
     dataset = open_shop(shop)
     paths = []

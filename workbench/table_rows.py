@@ -96,9 +96,8 @@ class Rows:
 
 
 def rows_of(rows: Iterable[Row], keys: Sequence[str]) -> Rows:
-    """Rows as columns: ``keys`` first, then every other key in the order in which rows bring them."""
-    parts = list(_encoded(rows, keys))
-    return _joined(parts, tuple(keys))
+    """Rows as columns, in the order in which rows bring their keys; of ``keys`` those no row has come last."""
+    return _joined(list(_encoded(rows)), tuple(keys))
 
 
 def rows_of_arrow(table: pa.Table) -> Rows:
@@ -143,9 +142,9 @@ class _Part:
     columns: dict[str, tuple[Kind, pa.Array]]
 
 
-def _encoded(rows: Iterable[Row], keys: Sequence[str]) -> Iterator[_Part]:
+def _encoded(rows: Iterable[Row], keys: Sequence[str] = ()) -> Iterator[_Part]:
     left = iter(rows)
-    found = dict.fromkeys(keys)
+    found: dict[str, None] = dict.fromkeys(keys)
     while batch := list(islice(left, BATCH)):
         for row in batch:
             # Rows of an answer mostly share their keys; comparing views is quicker than merging each.
@@ -157,7 +156,7 @@ def _encoded(rows: Iterable[Row], keys: Sequence[str]) -> Iterator[_Part]:
 def _joined(parts: Sequence[_Part], keys: Sequence[str]) -> Rows:
     import pyarrow as pa
 
-    every = tuple(dict.fromkeys([*keys, *(key for part in parts for key in part.columns)]))
+    every = tuple(dict.fromkeys([*(key for part in parts for key in part.columns), *keys]))
     kinds = {key: _common([part.columns[key][0] for part in parts if key in part.columns]) for key in every}
     schema = pa.schema([(key, _type(kinds[key], key, parts)) for key in every])
     batches = tuple(

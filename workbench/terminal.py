@@ -7,6 +7,7 @@ drains, or a fault in a screen must not leave it raw, deaf or spinning either.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import select
 import signal
@@ -14,8 +15,9 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -112,6 +114,7 @@ def run(app: App[Any], *, mouse: bool = True) -> int:
     Raises what a screen or worker raised, once the terminal is as it was.
     """
     keeper = _Keeper(app)
+    _take_any_bytes()
     # A loop of our own: asyncio.run would wait for threads that are still inside the engine.
     loop = asyncio.new_event_loop()
     try:
@@ -122,6 +125,16 @@ def run(app: App[Any], *, mouse: bool = True) -> int:
     if keeper.error is not None:
         raise keeper.error
     return app.return_code or 0
+
+
+def _take_any_bytes() -> None:
+    """Has bytes that are no UTF-8 typed or pasted as U+FFFD, over which the toolkit would end with a traceback."""
+    from textual.drivers import linux_driver
+
+    def lenient(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+        return partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+    linux_driver.getincrementaldecoder = lenient  # type: ignore[assignment, attr-defined]
 
 
 class _Keeper:

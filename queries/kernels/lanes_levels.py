@@ -59,7 +59,8 @@ class Steps:
 
     def _of(self, keys: Ints, people: Ints) -> Ints:
         start = np.searchsorted(keys, people << self.time_bits)
-        length = np.searchsorted(keys, (people + 1) << self.time_bits) - start
+        end = np.searchsorted(keys, (people << self.time_bits) | ((1 << self.time_bits) - 1), side="right")
+        length = end - start
         behind = np.cumsum(length)
         places: Ints = np.repeat(start - behind + length, length) + np.arange(length.sum())
         return keys[places]

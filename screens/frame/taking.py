@@ -310,7 +310,16 @@ def history(frame: Frame) -> None:
 def _open(frame: Frame, request: Any) -> None:
     from queries.question import PeopleRequest
 
-    asked = request.of if isinstance(request, PeopleRequest) else request
+    if isinstance(request, PeopleRequest):
+        frame.aside(
+            lambda task: frame.workbench.session.answer(request.of, task),
+            lambda of: frame.workbench.open_screen(
+                "people", None, of=of, cell=request.cell, title=f"{request.cell} of {request.report}"
+            ),
+            "asking for the people",
+        )
+        return
+    asked = request
     if asked.report == frame.question:
         frame.ask(asked)
     else:

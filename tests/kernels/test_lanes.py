@@ -242,11 +242,15 @@ def test_the_widest_keys_there_are_fold_as_they_should() -> None:
     a = shape.key(np.array([person - 1, person]), np.array([end, 0]), 0)
     b = shape.key(np.array([person, person]), np.array([0, end]), 0)
     assert a.min() > 0
-    for window, entry in ((None, "any"), (end + 5, "any"), (end, "every"), (end - 1, "every"), (0, "first")):
+    cases = [(None, "any", 2), (end + 5, "any", 2), (end, "every", 2), (end - 1, "every", 1), (0, "first", 1)]
+    for window, entry, strict in cases:
         rule = Rule(2, window, end, entry=entry)  # type: ignore[arg-type]
         found = kernel.fold(Lanes(0, {"a": a, "b": b}), Funnel(rule, (("a",), ("b",))), block_keys=1)
         assert found.folded.person.tolist() == [person - 1, person]
         assert found.folded.reached.tolist() == [[end, 0], [-1, 0]]
+        assert found.folded.tied_events == 2
+        # Were times to increase, only the last B could count.
+        assert found.folded.strict_level.tolist() == [1, strict]
 
 
 @pytest.mark.parametrize("given", [{"order": "strict"}, {"hold": True}])

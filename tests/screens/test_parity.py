@@ -196,13 +196,20 @@ class Book:
         if self.seen and self.frame.answer is not None:
             self.expect(self.frame.command() == self.seen[-1].command, "the command changed with the filter")
 
+    def refused(self, wanted: Request | None) -> None:
+        """The line is still open, with the reason: the command refuses too, where there is one."""
+        if wanted is not None:
+            self.seen.append(Seen(self.form, command_line(wanted), refused=self.frame.prompt._word))
+
     async def writes(self, folder: Path) -> None:
         """``w`` writes the answer to a file, ``W`` saves the question."""
         frame, d = self.frame, self.d
         if frame.answer is None:
             return
         number = f"{self.walk}-{len(self.seen)}"
-        file = Path(f"out-{number}.{self.rng.choice(FORMATS)}")
+        # What a cell's people are written to says of which question they are; the command knows a list of ids.
+        formats = ("csv", "tsv", "jsonl") if frame.context else FORMATS
+        file = Path(f"out-{number}.{self.rng.choice(formats)}")
         await quick(d, "w")
         await quick(d, "ctrl+e", "ctrl+u")
         await pasted(d, str(file))
@@ -266,7 +273,7 @@ async def edited(book: Book, editor: Editor, trail: list[Request]) -> None:
     wanted = await editor.once()
     book.form = f"{book.form.split(' then')[0]} then{editor.did} on {command_line(before)}"
     if frame.prompt.active:
-        book.expect(wanted is None, "refused", frame.prompt._word, "and not", wanted and command_line(wanted))
+        book.refused(wanted)
         book.expect(frame.request == before, "refused and asked all the same")
         await quick(book.d, "escape")
     elif frame.request != before:
@@ -428,7 +435,7 @@ async def field_written(book: Book) -> None:
         wanted = None
     book.form = f"{book.form} {name}={text!r}"
     if frame.prompt.active:
-        book.expect(wanted is None, "refused", frame.prompt._word, "and not", wanted and command_line(wanted))
+        book.refused(wanted)
         await quick(d, "escape")
     elif frame.request != before:
         book.expect(frame.request == wanted, "asked", command_line(frame.request), "and not", wanted)

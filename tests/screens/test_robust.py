@@ -261,7 +261,7 @@ def test_fault_101_a_terminal_without_utf8_gets_ascii_alone(
     seen = asyncio.run(walk())
     assert r"\u4e0b\u5355\u4e86\u853b\u9a70" in seen
     assert r"\u241b[31mpay" in seen
-    assert "␛[31mpay" in (shop / "out.md").read_text("utf-8")
+    assert "␛\\[31mpay" in (shop / "out.md").read_text("utf-8")
     (shop / "out.md").unlink()
 
 
@@ -377,7 +377,8 @@ def test_fault_100_state_is_told_without_colour(shop: Path) -> None:
             d.line("! ")  # what is wrong says so
             await d.press("escape", "escape", ":")
             assert sum(" ▸ " in line for line in d.lines()) == 1, "the line in hand has a sign"
-            assert "! " in d.text(), "what cannot be done has a sign"
+            await d.type("redo")
+            assert "! nothing to redo" in d.text(), "what cannot be done has a sign"
             await d.press("escape", "Q")
             assert "▸ y" in d.text()
             await d.press("right")
@@ -492,7 +493,7 @@ def test_fault_100_101_the_same_picture_in_every_terminal(
         assert "view → ␛[31mpay" in shown
         assert "people who" not in shown
         terminal.send("\r")
-        assert "下单了蔻驰" in terminal.wait_for("people who")
+        assert "people who" in terminal.wait_for("下单了蔻驰")
         if name == "no colour":
             colours = set(re.findall(rb"38;2;(\d+);(\d+);(\d+)", terminal.sent))
             assert all(red == green == blue for red, green, blue in colours)
@@ -503,7 +504,7 @@ def test_fault_100_101_the_same_picture_in_every_terminal(
 
 @pytest.mark.parametrize(
     "env",
-    [{"LC_ALL": "de_DE.ISO-8859-1"}, {"LANG": "zh_CN.GB18030"}],
+    [{"LC_ALL": "de_DE.ISO-8859-1"}, {"LC_ALL": "zh_CN.GB18030"}],
     ids=str,
 )
 def test_fault_101_a_terminal_of_another_encoding_gets_ascii_alone(

@@ -551,3 +551,30 @@ def test_what_was_left_behind_gets_no_hold_of_what_took_over(shop: Path) -> None
     assert people.dataset is not before.dataset
     assert people.table.total == 12
     session.close()
+
+
+def test_the_people_of_a_check_are_its_own_after_another_range(shop: Path, session: Session) -> None:
+    from queries.check import from_dict as check_request
+
+    times = [f"2026-03-{day}T10:00:00,view,{name},,," for day, name in (("01", "a"), ("20", "b"))]
+    (shop / "e.csv").write_text("\n".join([HEADINGS, *times, *times]) + "\n", "utf-8")
+    first = session.answer(check_request({"to": "2026-03-05"}), Task())
+    session.answer(check_request({"from": "2026-03-06"}), Task())
+    assert [name for name, _ in listed(session, first, "duplicate-rows")] == ["a"]
+
+
+def test_a_cancel_leaves_no_half_of_what_a_dataset_keeps(shop: Path, session: Session) -> None:
+    request = funnel_request({"steps": ["view"], "unit": "session"})
+    dataset = session.answer(request, Task()).dataset
+    dataset._of_units = None
+    stream = dataset.stream
+
+    def broken(sql: str) -> Iterator[Any]:
+        yield next(stream(sql))
+        raise Cancelled("cancelled")
+
+    dataset.stream = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(Cancelled):
+        session.answer(request, Task())
+    dataset.stream = stream  # type: ignore[method-assign]
+    assert dataset._of_units is None

@@ -59,7 +59,7 @@ def test_values_come_back_as_they_were(values: list[object]) -> None:
 def test_values_are_plain_and_keys_are_those_of_all_rows() -> None:
     rows: list[Row] = [{"b": float("nan"), "a": -0.0}, {"b": 1.0, "a": 2.0, "c": (1, 2)}]
     table = Table.of_rows(shown("a"), rows)
-    assert table.keys == ("a", "b", "c")
+    assert table.keys == ("b", "a", "c")
     assert table.row(0) == {"a": 0.0, "b": None, "c": None}
     assert str(table.row(0)["a"]) == "0.0"
     assert table.row(1)["c"] == [1, 2]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from rich.cells import get_character_cell_size
 from rich.color import ColorSystem
@@ -152,7 +152,7 @@ class SendsChanges(App[None], inherit_bindings=False):
             text = self._shown.changes(renderable, colours)
             is_news = bool(text) or self._cursor != self.cursor_position
             self._cursor = self.cursor_position
-            super()._display(screen, _Written(text) if is_news else None)
+            super()._display(screen, cast("RenderableType", _Written(text)) if is_news else None)
         else:
             super()._display(screen, renderable)
 
