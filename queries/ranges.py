@@ -65,6 +65,27 @@ def format_duration(ms: int | None) -> str:
     return f"{ms // _UNITS[unit]}{unit}"
 
 
+def duration(seconds: int | float) -> str:
+    """Seconds as the two largest units that matter: ``4.2s``, ``3m 12s``, ``2h 5m``, ``3d 4h``."""
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if 0 < seconds < 1 and (thousandths := round(seconds * 1000)) < 1000:
+        return f"{thousandths}ms"
+    tenths = round(seconds * 10)
+    if tenths < 600:
+        return f"{tenths // 10}s" if tenths % 10 == 0 else f"{tenths / 10}s"
+    if (whole := round(seconds)) < 3600:
+        return _two(whole, 60, "m", "s")
+    if (minutes := round(seconds / 60)) < 1440:
+        return _two(minutes, 60, "h", "m")
+    return _two(round(seconds / 3600), 24, "d", "h")
+
+
+def _two(value: int, size: int, large: str, small: str) -> str:
+    many, rest = divmod(value, size)
+    return f"{many:,}{large} {rest}{small}" if rest else f"{many:,}{large}"
+
+
 def _duration_parts(text: str) -> list[tuple[int, str]]:
     word = text.strip()
     if len(word) > 64 or not _DURATION.fullmatch(word):

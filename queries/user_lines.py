@@ -53,7 +53,7 @@ def session_heading(number: object, sessions: Mapping[int, Session], zone: ZoneI
     first, last = (ranges.iso(ms, zone)[11:16] for ms in (session.first, session.last))
     before = sessions.get(session.number - 1)
     gap = session.first - before.last if before is not None else 0
-    quiet = f", {_span(gap)} after the last" if gap > 0 else ""
+    quiet = f", {ranges.duration(gap / 1000)} after the last" if gap > 0 else ""
     name = "" if session.id is None else f" {session.id}"
     return f"session {session.number}{name}: {first}–{last}, {_count(session.events, 'event')}{quiet}"
 
@@ -92,16 +92,3 @@ def _listed(values: object, key: str, counted: str) -> str:
     told = [f"{one[key]} ({one[counted]:,})" for one in values[:FEW]]
     more = f" and {len(values) - FEW} more" if len(values) > FEW else ""
     return ", ".join(told) + more if told else "none"
-
-
-def _span(ms: int) -> str:
-    """A silence in its largest two units."""
-    for size, unit, small, name in (
-        (ranges.DAY, "d", 3_600_000, "h"),
-        (3_600_000, "h", 60_000, "m"),
-        (60_000, "m", 1000, "s"),
-    ):
-        if ms >= size:
-            rest = ms % size // small
-            return f"{ms // size:,}{unit}" + (f" {rest}{name}" if rest else "")
-    return f"{ms / 1000:g}s"

@@ -540,6 +540,14 @@ class Frame(Screen[None], inherit_bindings=False):
         """Asks what to break down by."""
         asking.breakdown(self)
 
+    def do_where(self) -> None:
+        """Lets the filter of events be written."""
+        asking.where_of(self)
+
+    def do_who(self) -> None:
+        """Lets the rule over people be written."""
+        asking.who_of(self)
+
     def do_filter(self) -> None:
         """Shows only rows that hold a text."""
         finding.filter_rows(self)

@@ -11,10 +11,11 @@ from typing import cast
 from queries.funnel_request import FunnelRequest
 from queries.peers import EVERY, PEERS, under_every
 from queries.question import QuestionError, Result, Row, Shown
+from queries.ranges import duration
 from screens.funnel_rows import Group, Groups, called, counted, step_name, value_name
 from workbench.charts import bar, histogram, lines
 from workbench.glyphs import Glyphs
-from workbench.output.cells import cell, duration
+from workbench.output.cells import cell
 from workbench.text import clean, clip, pad, width
 
 BESIDE = 130

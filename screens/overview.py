@@ -42,6 +42,7 @@ class OverviewScreen(Frame):
 
     question = "overview"
     hinted: ClassVar[tuple[str, ...]] = ("enter", "range", "more", "next_pane", "go", "palette", "help")
+    local_actions = (asking.WHERE, asking.WHO)
     DEFAULT_CSS = """
     OverviewScreen #loaded { height: 3; }
     OverviewScreen #grid { height: 11; margin: 1 0 0 0; }

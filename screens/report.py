@@ -24,6 +24,8 @@ _NAMES = ("data", "mapping", "from", "to", "last", "as_of", "tz", "session_gap")
 class ReportScreen(Frame):
     """One question's answer as a table."""
 
+    local_actions = (asking.WHERE, asking.WHO)
+
     @classmethod
     def of(cls, name: str) -> type[ReportScreen]:
         """The screen of a question."""

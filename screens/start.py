@@ -77,6 +77,7 @@ class StartScreen(Frame):
         super().__init__(request, **context)
         self.offers: list[Offer] = [self._demo()]
         self.place = 0
+        self.here = Path.cwd()
         self.tried: set[str] = set()
         """The actions done so far: what they teach is ticked off."""
         self._looked = False
@@ -194,8 +195,14 @@ class StartScreen(Frame):
         self._go_on()
 
     def _go_on(self) -> None:
-        self.workbench.trail.remove(self)
         self.workbench.open_screen("overview")
+
+    def on_screen_resume(self) -> None:
+        """Back from what was opened: it is let go, and all begins anew."""
+        super().on_screen_resume()
+        if self._opened and (Path.cwd() != self.here or self.workbench.scope.data):
+            os.chdir(self.here)
+            self.workbench.start_over()
 
     def _found(self, found: Sequence[Nearby]) -> None:
         self._looked = True

@@ -91,6 +91,14 @@ class UserEdits(UserState):
             self.query_one("#form", Form).go_to(name)
         getattr(self, f"edit_{name}")()
 
+    def do_edit(self) -> None:
+        """Edits the field in hand; from the timeline, whom it is of."""
+        if self.pane:
+            self._to_pane(0)
+            self._edit("who")
+        else:
+            super().do_edit()
+
     def do_add(self) -> None:
         """Asks for another person; on the field of events, for one more of them."""
         field = self.query_one("#form", Form).current() if self.pane == 0 else None

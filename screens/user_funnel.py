@@ -11,10 +11,10 @@ from rich.text import Text
 from queries import activity
 from queries.gutter import Key, Told
 from queries.question import QuestionError, Row, Scope
+from queries.ranges import duration
 from queries.steps import Step
 from screens.user_moves import key_of
 from workbench.glyphs import Glyphs
-from workbench.output.cells import duration
 from workbench.text import clean, clip
 
 if TYPE_CHECKING:

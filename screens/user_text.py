@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from queries.gutter import Told
 from queries.question import Result, Row
+from queries.ranges import duration
 from workbench.glyphs import Glyphs
-from workbench.output.cells import duration
 from workbench.text import NULL, clean, clip, width
 
 _TOGETHER = (

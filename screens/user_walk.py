@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from queries import activity
 from queries.question import Row
+from queries.ranges import duration
 from screens import user_moves as moves
 from screens.frame import asking, finding
 from screens.user_state import FIRST_ROWS, Matches, UserState
-from workbench.output.cells import duration
 
 
 class UserWalk(UserState):

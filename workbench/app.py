@@ -174,6 +174,15 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
         self._let_go(left)
         return True
 
+    def start_over(self) -> None:
+        """Lets go of what was opened: another workspace may be chosen."""
+        self.scope = Scope()
+        homes, self._homes = list(self._homes.values()), {}
+        for frame in homes:
+            if frame in self.trail:
+                continue
+            self._let_go(frame)
+
     def _to_front(self, frame: Frame) -> None:
         if not self.is_screen_installed(frame):
             self._numbers += 1

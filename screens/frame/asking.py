@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from queries.question import Request, Scope
 from queries.saved import rescoped
+from workbench.keys import Action
 
 if TYPE_CHECKING:
     from screens.base import Frame
     from workbench.widgets.prompt import Completion
+
+WHERE = Action("where", ("X",), "where", "Only events for which an expression is true")
+WHO = Action("who", ("A",), "who", "Only people for whom a rule is true")
 
 _RANGES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("all", "everything", {}),

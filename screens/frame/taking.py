@@ -79,7 +79,7 @@ def _chosen(frame: Frame, answer: Answer, taken: Taken | None, task: Task) -> Re
         from workbench.errors import UsageError
 
         raise UsageError(
-            f"{answer.table.loaded:,} of {answer.table.total:,} rows are here, and the filter or sort is of these alone",
+            f"{answer.table.loaded:,} of {answer.table.total:,} rows are here: filter and sort are of these alone",
             "esc takes it away; the command line filters all of them",
         )
     return replace(answer.result, rows=taken.rows())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from queries.ranges import duration
 from workbench.text import NULL, Align, clean, clip
 from workbench.values import Plain, plain
 
@@ -74,27 +75,6 @@ def number(value: int | float) -> str:
     if value == 0 or 1 <= abs(value) < 1e15:
         return f"{value:,.2f}"
     return f"{value:.3g}"
-
-
-def duration(seconds: int | float) -> str:
-    """Seconds as the two largest units that matter: ``4.2s``, ``3m 12s``, ``2h 5m``, ``3d 4h``."""
-    if seconds < 0:
-        return "-" + duration(-seconds)
-    if 0 < seconds < 1 and (thousandths := round(seconds * 1000)) < 1000:
-        return f"{thousandths}ms"
-    tenths = round(seconds * 10)
-    if tenths < 600:
-        return f"{tenths // 10}s" if tenths % 10 == 0 else f"{tenths / 10}s"
-    if (whole := round(seconds)) < 3600:
-        return _two(whole, 60, "m", "s")
-    if (minutes := round(seconds / 60)) < 1440:
-        return _two(minutes, 60, "h", "m")
-    return _two(round(seconds / 3600), 24, "d", "h")
-
-
-def _two(value: int, size: int, large: str, small: str) -> str:
-    many, rest = divmod(value, size)
-    return f"{many:,}{large} {rest}{small}" if rest else f"{many:,}{large}"
 
 
 def _interval(low: Plain, high: Plain) -> str:
