@@ -31,7 +31,7 @@ MADE = {
 }
 """Widgets whose first argument is parsed as markup, unless ``markup=False``."""
 CALLED = {
-    "notify", "add_row", "add_column", "add_columns", "add_rows", "add_option", "add_options", 
+    "notify", "add_row", "add_column", "add_columns", "add_rows", "add_option", "add_options",
     "action_notify", "from_markup",
     "print", "log",
 }  # fmt: skip

@@ -70,7 +70,7 @@ def write(parent: Path) -> Path:
                     "[/red] 属性": value,
                     "amount": 1.5 * number,
                     "properties": json.dumps({f"k{user}": value[:200], "[/b]": number}),
-                }  # fmt: skip
+                }
             )
     pq.write_table(pa.Table.from_pylist(rows), folder / "data" / "e [red]\x1b[31m\n下.parquet")
     known = ("ts", "event", "user_id", "anonymous_id", "channel", "page", "amount")
@@ -85,7 +85,8 @@ def write(parent: Path) -> Path:
     )
     (folder / "reports" / f"{REPORT}.toml").write_text("nothing [/red]", "utf-8")
     (folder / "reports" / "good.toml").write_text(
-        'schema = 1\nreport = "funnel"\ntitle = "t [/red] \\u001b]0;PWNED\\u0007 \\u202e 下"\n[request]\nsteps = ["view"]\n',
+        'schema = 1\nreport = "funnel"\n'
+        'title = "t [/red] \\u001b]0;PWNED\\u0007 \\u202e 下"\n[request]\nsteps = ["view"]\n',
         "utf-8",
     )
     return folder

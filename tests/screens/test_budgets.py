@@ -170,6 +170,8 @@ def walk(one: Line) -> dict[str, int]:
         "move: a mark": one.cost(" ", lambda shown: " 3/" in shown),
         "page: down": one.cost("\x1b[6~", lambda shown: " 3/" not in shown),
         "page: up": one.cost("\x1b[5~", lambda shown: " 3/" in shown),
+        "move: users, back": one.cost("k", lambda shown: " 2/" in shown),
+        "move: to the top": one.cost("k", lambda shown: " 1/" in shown),
         "popup: quit?": one.cost("Q", boxed),
         "popup: stays": one.cost("n", unboxed),
         "screen: overview": one.cost("0", at_rest("overview")),

@@ -105,7 +105,13 @@ def test_files_open_as_they_lie(here: Path) -> None:
             await d.press("j", "enter")
             assert d.app.scope.data == ("tills.csv",)
             assert "tills.csv" in d.lines()[0]
+            # Back leads to the offers, and nothing of what was open stays.
+            await d.press("q")
+            assert "what shall be opened" in d.text()
+            assert d.app.scope.data == ()
             assert len(d.app.trail) == 1
+            await d.press("enter" if "tills" in d.line("▸") else "j", "enter")
+            assert "tills.csv" in d.lines()[0]
 
     asyncio.run(run())
 

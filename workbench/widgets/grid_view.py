@@ -85,6 +85,8 @@ class View:
     def settle(self) -> None:
         """Brings lines, columns and what is in sight into accord with table, size and cursor."""
         if self.table is None or not self.width:
+            # Where the columns stood before is nowhere now: other ones may have taken their place.
+            self.placed = []
             return
         if self.lines is None:
             self.lines = Lines(self.table, self.page, self.width)
