@@ -338,11 +338,13 @@ class Dataset:
         """By unit its owner, and whether more may come of it."""
         if self._of_units is None:
             count = self.survey().people
-            self._of_units = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+            owner, running = np.zeros(count, np.int64), np.zeros(count, np.bool_)
             for batch in self.stream("SELECT unit, owner, running FROM units"):
                 places = batch["unit"].astype(np.int64)
-                self._of_units[0][places] = batch["owner"]
-                self._of_units[1][places] = batch["running"]
+                owner[places] = batch["owner"]
+                running[places] = batch["running"]
+            # Kept only when it is whole: what is cancelled midway is read again.
+            self._of_units = owner, running
         return self._of_units
 
     def members(self, segment: str) -> Members:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from queries.saved import request_of
 from tests.screens.driver import Driver
-from tests.screens.forms import quick
+from tests.screens.forms import quick as sent
 from workbench.glyphs import PLAIN
 from workbench.text import width
 from workbench.widgets.box import Popup
@@ -77,6 +77,21 @@ async def stands(d: Driver, where: str, *, ascii_only: bool = False) -> None:
     looked(d, where, ascii_only=ascii_only)
 
 
+async def quick(d: Driver, *keys: str) -> None:
+    """Presses keys all at once, and waits for what the screen in front asks."""
+    await sent(d, *keys)
+    await answered(d)
+
+
+async def answered(d: Driver) -> None:
+    """Waits until the screen in front has an answer, or says why not: it asks only once it is drawn."""
+    for _ in range(100):
+        frame = d.app.trail[-1]
+        if frame.request is None or frame.answer is not None or frame._said[1] == "error":
+            return
+        await d.settled()
+
+
 async def everywhere(d: Driver, look: Look) -> None:
     """Walks over every screen, and what can lie over it."""
     await look("overview")
@@ -86,7 +101,7 @@ async def everywhere(d: Driver, look: Look) -> None:
     await look("behind what to look at")
     for name in ("events", "properties", "check", "identity", "users"):
         d.app.open_screen(name)
-        await d.settled()
+        await answered(d)
         await look(name)
         assert d.app.trail[-1].answer is not None, name
         await quick(d, "e")
@@ -94,7 +109,7 @@ async def everywhere(d: Driver, look: Look) -> None:
         await quick(d, "escape", "G", "$")
         await look(f"{name}, its last cell")
     d.app.open_screen("funnel")
-    await d.settled()
+    await answered(d)
     await look("funnel")
     funnel = d.app.trail[-1]
     await above(d, look)
@@ -125,16 +140,16 @@ async def everywhere(d: Driver, look: Look) -> None:
     await look("people, saved as")
     await quick(d, "escape")
     await quick(d, "E")
-    await d.settled()
+    await answered(d)
     await look("explain")
     assert d.app.trail[-1].question == "explain", f"{d.app.trail[-1]._said} {d.app.screen}\n{d.text()}"
     await quick(d, "p")
     await look("explain, a row")
     await quick(d, "escape")
     await quick(d, "q")
-    await d.settled()
+    await answered(d)
     await quick(d, "enter")
-    await d.settled()
+    await answered(d)
     await look("user")
     assert d.app.trail[-1].question == "user"
     for keys in (("enter",), ("v",), ("v",), ("E",), ("e",), ("*",)):
@@ -142,7 +157,7 @@ async def everywhere(d: Driver, look: Look) -> None:
         await look(f"user {keys}")
         await quick(d, "escape")
     d.app.open_screen("user", request_of("user", {"user": "[/red]", "kind": "user_id"}))
-    await d.settled()
+    await answered(d)
     await look("user by id")
 
 

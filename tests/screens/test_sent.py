@@ -118,7 +118,7 @@ def test_a_part_of_a_line_is_taken_as_far_as_it_goes() -> None:
     left, right = Strip([Segment("漏斗" * 5)]), Strip([Segment("b" * 20)])
     update = ChopsUpdate([{0: left, 20: right}], [(0, 0, 7), (0, 25, 30)], [[20, WIDTH]])
     terminal.feed(shown.changes(update, ColorSystem.TRUECOLOR))
-    text = "".join(cell[0] for cell in terminal.seen()[0])
+    text = "".join(str(cell[0]) for cell in terminal.seen()[0])
     assert text == "漏斗漏" + "a" * 14 + "b" * 10 + "a" * 10
 
 

@@ -27,7 +27,7 @@ def walked(terminal: Terminal) -> list[str]:
     """From the overview to a person and back, and out."""
     shown = [terminal.wait_for("what to look at")]
     for keys, wanted in (
-        ("gf", "time to convert"), ("\r", "people who reached"), ("\r", "who --kind"), ("p", "copies"), ("\x1b", ""),
+        ("gf", "time to convert"), ("\r", "people who reached"), ("\r", "session 1:"), ("p", "copies"), ("\x1b", ""),
         ("q", "people who reached"), ("o", "saved reports"), ("\x1b", ""), (":", "enter picks"), ("\x1b", ""),
         ("gd", "severity"),
         ("0", "what to look at"), ("=", ""),
