@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from queries import statistics
 from queries.funnel_groups import NONE, OTHER, Cohort, Group, group_of, groups
 from queries.kernels.funnel import Folded
+from queries.kernels.ordering import distinct
 from queries.question import Note, QuestionError, Row, Shown
 
 Ints = NDArray[np.int64]
@@ -50,6 +52,8 @@ LAYOUT = (
 )
 SKIPPED_COLUMN = Shown("skipped", "skipped", "integer")
 
+_DATED = re.compile(r"(?:^|@)\d{4}-\d\d-\d\d$")
+"""Values that a trend's row may be called by."""
 HISTOGRAM_BINS = 20
 _NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
@@ -186,7 +190,7 @@ class FunnelTable:
         seconds = np.sort(self._since[0][-1, places[done]])
         several = self._steps > 1
         return {
-            "users": len(np.unique(self._owners(folded.person[places]))),
+            "users": len(distinct(self._owners(folded.person[places]))),
             "entered": entered,
             "converted": converted,
             "conversion_rate": converted / entered if entered else None,
@@ -194,7 +198,7 @@ class FunnelTable:
             "ci_high": None if interval is None else interval[1],
             "dropped": int((~is_open & ~done).sum()),
             "open": int(is_open.sum()),
-            "removed": len(np.unique(folded.removed)),
+            "removed": len(distinct(folded.removed)),
             "seconds_to_convert_median": statistics.quantile_seconds(seconds, 1, 2) if several else None,
             "histogram": histogram(seconds) if several else [],
         }
@@ -212,7 +216,7 @@ class FunnelTable:
                 text = f"{differ:,} would stand at another step if times had to increase"
                 notes.append(Note("strict-times-differ", text, count=differ))
         if len(folded.removed):
-            left_out = len(np.unique(folded.removed))
+            left_out = len(distinct(folded.removed))
             text = f"{left_out:,} left out by --exclusion remove: they are in no row"
             notes.append(Note("removed", text, count=left_out))
         if 0 < len(folded.level) < statistics.SMALL:
@@ -232,7 +236,7 @@ class FunnelTable:
             chosen = (
                 (level == found.step) & (is_open == (found.measure == "open")) & (found.step < self._steps)
             )
-        people: Ints = np.unique(self._owners(folded.person[places[chosen]]))
+        people: Ints = distinct(self._owners(folded.person[places[chosen]]))
         return people
 
     def standing(self, cohort: int = 0) -> tuple[Ints, Ints]:
@@ -317,8 +321,9 @@ def cell_of(row: Row, measure: str) -> str:
         own = [] if row["is_total"] else [NONE]
     else:
         text = str(value)
-        # In quotes it is a value, whatever else has that name.
-        plain = row["is_other"] or (not rest and text[:1] not in ("", "(", '"'))
+        # In quotes it is a value, whatever else has that name: a period, a side of a comparison.
+        beside = bool(rest) or "difference" in row or _DATED.search(text) is not None
+        plain = row["is_other"] or (not beside and text[:1] not in ("", "(", '"'))
         own = [text if plain else f'"{text}"']
     return "@".join([f"{measure}:{row['step']}", *own, *rest])
 

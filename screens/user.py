@@ -173,7 +173,9 @@ class UserScreen(UserEdits, UserWalk, UserBeside):
 
         profile = self.query_one("#profile", Static)
         profile.display = bool(lines)
-        profile.update(Text("\n").join(Text(f" {clean(line)}", no_wrap=True, overflow="ellipsis") for line in lines))
+        profile.update(
+            Text("\n").join(Text(f" {clean(line)}", no_wrap=True, overflow="ellipsis") for line in lines)
+        )
 
     def on_grid_moved(self) -> None:
         """The histogram's sign follows the cursor; at the end of what was read of a long timeline it reads on."""

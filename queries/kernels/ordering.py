@@ -134,6 +134,12 @@ class Packing:
             start = end
 
 
+def distinct(values: Ints) -> Ints:
+    """Each value once, ascending; by sorting, which is a hundred times quicker here than the library's hash table."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
+
+
 def first_step(steps: Ints) -> Ints:
     """The lowest set bit of each mask: what orders events of equal time; those of no step come last."""
     return np.where(steps == 0, np.iinfo(np.int64).max, steps & -steps)

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from textual import events
 from textual.keys import _character_to_key
 
-from queries.funnel_request import FunnelRequest, from_dict
+from queries.funnel_request import FunnelRequest, from_dict, parse_exclusion
 from queries.question import QuestionError, Request
 from queries.steps import Step
 from tests.screens.driver import PATIENCE_SECONDS, Driver
@@ -207,6 +207,31 @@ def written(saved: Saved, name: str, text: str) -> None:
         saved[name] = None if nothing else text
 
 
+def rearranged(saved: Saved, change: Callable[[list[tuple[int | None, str]]], object]) -> Saved:
+    """The funnel of other steps: what is of a step follows it, and goes where it cannot be."""
+    steps: list[tuple[int | None, str]] = list(enumerate(saved["steps"], 1))
+    change(steps)
+    now = {old: new for new, (old, _) in enumerate(steps, 1) if old is not None}
+    last, windows, exclude = len(steps), saved["step_windows"].items(), []
+    for one in map(parse_exclusion, saved["exclude"]):
+        ends = sorted(now.get(end or 0, 0) for end in (one.first, one.last))
+        if one.first is None and last > 1:
+            exclude.append(str(one))
+        elif one.first is not None and ends[0]:
+            exclude.append(str(replace(one, first=ends[0], last=ends[1])))
+    at = saved["at"]
+    if at.startswith("step:"):
+        at = f"step:{now[int(at[5:])]}" if int(at[5:]) in now else "first"
+    return saved | {
+        "steps": [text for _, text in steps],
+        "optional": sorted(now[step] for step in saved["optional"] if 1 < now.get(step, 0) < last),
+        "step_windows": {str(now[int(k)]): span for k, span in windows if now.get(int(k), 0) > 1},
+        "exclude": exclude,
+        "exclusion": saved["exclusion"] if exclude else "drop",
+        "at": at,
+    }
+
+
 class Editor:
     """Edits the funnel in front by keys; every edit says what the question is to be afterwards."""
 
@@ -286,8 +311,7 @@ class Editor:
         text = self.rng.choice((*self.words.typed, *self.words.typed, *self.words.wrong))
         await self._press("a")
         await self.write(text)
-        saved["steps"].insert(place + 1, text)
-        return saved
+        return rearranged(saved, lambda steps: steps.insert(place + 1, (None, text)))
 
     async def _step(self, saved: Saved) -> Saved:
         place = self.rng.randrange(len(saved["steps"]))
@@ -301,27 +325,19 @@ class Editor:
     async def _delete(self, saved: Saved) -> Saved:
         place = await self._some_step(saved)
         await self._press("d")
-        del saved["steps"][place]
-        count = len(saved["steps"])
-        saved["optional"] = [step for step in saved["optional"] if step < count]
-        saved["step_windows"] = {
-            step: span for step, span in saved["step_windows"].items() if int(step) <= count
-        }
-        return saved
+        return rearranged(saved, lambda steps: steps.pop(place))
 
     async def _duplicate(self, saved: Saved) -> Saved:
         place = await self._some_step(saved)
         await self._press("D")
-        saved["steps"].insert(place, saved["steps"][place])
-        return saved
+        return rearranged(saved, lambda steps: steps.insert(place + 1, (None, saved["steps"][place])))
 
     async def _move(self, saved: Saved) -> Saved:
         place = await self._some_step(saved)
         way = self.rng.choice((1, -1))
         await self._press("J" if way > 0 else "K")
         if 0 <= place + way < len(saved["steps"]):
-            steps = saved["steps"]
-            steps[place], steps[place + way] = steps[place + way], steps[place]
+            return rearranged(saved, lambda steps: steps.insert(place + way, steps.pop(place)))
         return saved
 
     async def _window(self, saved: Saved) -> Saved:

@@ -91,7 +91,7 @@ class Line:
             assert time.monotonic() < began + PATIENCE_SECONDS, f"{what} never showed:\n{shown}"
         return time.monotonic() - began
 
-    def rest(self, quiet: float = 0.25) -> None:
+    def rest(self, quiet: float = 0.12) -> None:
         """Waits until nothing more comes."""
         self.terminal.read(quiet)
         self.look()
@@ -122,7 +122,7 @@ def line(
     with Terminal(command, size=size, env=environment(home), cwd=folder) as terminal:
         one = Line(terminal)
         one.until(at_rest("overview"))
-        one.rest(0.5)
+        one.rest(0.4)
         yield one
 
 
@@ -219,10 +219,10 @@ def test_a_screen_sends_nothing_at_rest_and_loads_nothing_heavy_where_it_draws(
     with line(shop, (80, 24), str(log), code=WATCHED) as one:
         for key, name in (*SCREENS, ("1", "funnel")):
             one.cost(key, at_rest(name))
-            assert one.terminal.read(1.0, at_most=1.0) == b"", name
+            assert one.terminal.read(1.1, at_most=1.1) == b"", name
         for key in (":", "?", "t", "x"):
             one.cost(key, boxed)
-            assert one.terminal.read(1.0, at_most=1.0) == b"", key
+            assert one.terminal.read(0.4, at_most=0.4) == b"", key
             one.cost("\x1b", unboxed)
     assert log.read_text().split() == []
 
@@ -247,19 +247,19 @@ def test_what_changed_leaves_the_picture_that_a_whole_paint_gives(shop: Path) ->
     chance = random.Random(11)
     keys = ["j", "k", "l", "h", "G", "0", "1", "6", "?", ":", "t", "q", "\x1b[B", "\t", "\x1b[6~", " ", "s"]
     with line(shop) as one:
-        for _ in range(8):
+        for _ in range(5):
             for key in chance.choices(keys, k=6):
                 one.terminal.send(key)
                 one.terminal.read(0.1)
             one.until(lambda shown: "running" not in shown)
-            one.rest()
+            one.rest(0.4)
             before = picture(one.terminal)
             # Continued from outside, it draws everything anew.
             began = len(one.terminal.sent)
             one.terminal.signal(signal.SIGCONT)
             while len(one.terminal.sent) < began + 1_500:
                 one.terminal.read(0.05)
-            one.rest()
+            one.rest(0.4)
             assert picture(one.terminal) == before
 
 

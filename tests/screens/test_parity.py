@@ -33,7 +33,7 @@ from workbench.history import recent
 from workbench.output.cells import cell
 from workbench.output.documents import command_line
 from workbench.table_shown import whole
-from workbench.text import NULL, width
+from workbench.text import width
 from workbench.values import plain_row
 
 FORMS = int(os.environ.get("WORKBENCH_PARITY_FORMS", "2"))
@@ -308,18 +308,29 @@ async def beside(book: Book) -> None:
     await quick(book.d, "v")
     if frame.looks == "sides":
         layout = {shown.key: shown for shown in frame.answer.table.columns}
-        wanted = sorted(
-            "{}  {} % [{}]".format(
-                *(cell(row, layout[key]) for key in ("users", "rate_from_first", "ci_from_first_low"))
-            )
-            for row in rows
-        )
+        whole = [row for row in rows if row["period"] is None]
+        # Single periods stand beside each other only where nothing else tells rows apart.
+        is_apart = len(whole) > len(request.steps)
+        wanted = sorted(side_figure(row, layout) for row in (whole if is_apart else rows))
         grid = frame.grid.table
-        shown = [text for texts in grid.texts(0, len(grid)) for text in texts[2:] if text != NULL]
+        shown = [
+            " ".join(text.split())
+            for texts in grid.texts(0, len(grid))
+            for column, text in zip(grid.columns, texts, strict=True)
+            if column.key.startswith("side:")
+        ]
         book.expect(sorted(shown) == wanted, "side by side other figures:", shown, wanted)
     elif frame.looks == "chart":
         await quick(book.d, "v")
     book.expect(frame.request == request, "v asked another question")
+
+
+def side_figure(row: Any, layout: Any) -> str:
+    """How many, the share of step 1 and its interval; how many alone where nobody came to step 1."""
+    count, rate, interval = (
+        cell(row, layout[key]) for key in ("users", "rate_from_first", "ci_from_first_low")
+    )
+    return count if row["rate_from_first"] is None else f"{count} {rate} % [{interval}]"
 
 
 async def doors(book: Book, folder: Path) -> None:

@@ -50,7 +50,8 @@ def test_fault_069_071_nothing_of_the_data_works_on_the_terminal(shop: Path, tmp
         assert "PWNED" in "".join(shown)
         for bytes_ in hostile.FORBIDDEN:
             assert bytes_ not in terminal.sent, bytes_
-        assert b"\x07" not in terminal.sent
+        # The toolkit itself ends its name of the pointer with a bell.
+        assert b"\x07" not in terminal.sent.replace(b"\x1b]22;default\x07", b"")
         assert "␛]0;PWNED␇".encode() in terminal.sent
 
 
