@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from workbench.text import clean, pad, width
+
 if TYPE_CHECKING:
     from screens.base import Frame
     from workbench.tables import Table
@@ -169,8 +171,9 @@ def details(frame: Frame) -> None:
     row = frame.grid.current_row()
     if row is None:
         return
-    names = max(len(str(name)) for name in row)
-    lines = [f"{name:<{names}}  {written(value)}" for name, value in row.items()]
+    names = {name: clean(name) for name in row}
+    cells = max(map(width, names.values()))
+    lines = [f"{pad(names[name], cells)}  {written(value)}" for name, value in row.items()]
     frame.app.push_screen(Panel("row", "\n".join(lines)))
 
 

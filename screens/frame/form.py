@@ -74,7 +74,7 @@ class Form(Static):
                 self._line(field, labels, cells, in_hand=place == self.place)
                 for place, field in enumerate(seen, first)
             ]
-        self.display = bool(lines)
+        self.set_class(not lines, "hidden")
         self.update(Text("\n").join(lines))
 
     def _visible(self) -> tuple[int, Sequence[Field]]:

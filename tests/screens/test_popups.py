@@ -53,6 +53,9 @@ class Told:
     def hints(self) -> Sequence[str]:
         return self.named
 
+    def typing(self) -> tuple[tuple[str, str, str], ...]:
+        return ()
+
     def rule_text(self) -> str:
         return "A person converts once."
 
