@@ -70,7 +70,10 @@ class Frame(Screen[None], inherit_bindings=False):
         """Which pane the keys move in: 0 the form, from 1 on the grids in their order."""
         self.zoomed = False
         self._job: Job[Answer] | None = None
-        self._other: Job[Any] | None = None
+        self._others: list[Job[Any]] = []
+        """What runs or waits beside the question: a sort, an export."""
+        self._sound: tuple[tuple[Request, ...], tuple[Request, ...]] = ((), ())
+        """Past and future as they were when the answer came."""
         self._said: tuple[str, str] = ("", "info")
         self._opened = False
         self._edited = False
@@ -247,10 +250,19 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def leave(self) -> None:
         """Stops what it asked: nobody will look at it."""
-        for job in (self._job, self._other):
-            if job is not None:
-                self.workbench.session.cancel(job, quietly=True)
-        self._job = self._other = None
+        for job in self._jobs:
+            self.workbench.session.cancel(job, quietly=True)
+        self._job, self._others = None, []
+
+    @property
+    def _jobs(self) -> list[Job[Any]]:
+        """What runs or waits, the question first."""
+        return [*([] if self._job is None else [self._job]), *self._others]
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether it is looked at, with nothing on top."""
+        return self.is_attached and self.app.screen is self
 
     def on_resize(self, event: events.Resize) -> None:
         """Narrow, short and too small are classes of the screen."""
@@ -418,7 +430,7 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def do_escape(self) -> None:
         """Takes one layer away: the running question, the find, the filter, the marks."""
-        if self._job is not None:
+        if self._jobs:
             self.do_cancel()
         elif self.pane == 0:
             self._to_pane(1)
@@ -427,10 +439,9 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def do_cancel(self) -> None:
         """Cancels what runs."""
-        running = [job for job in (self._job, self._other) if job is not None]
-        if not running:
+        if not self._jobs:
             self.say("nothing runs; q goes back, Q quits")
-        for job in running:
+        for job in self._jobs:
             self.say("cancelling")
             self.workbench.session.cancel(job)
 
@@ -649,6 +660,7 @@ class Frame(Screen[None], inherit_bindings=False):
             return
         if outcome.value is not None:
             self.answer = outcome.value
+            self._sound = (tuple(self.past), tuple(self.future))
             self.trouble = None
             self._said = ("", "info")
             self.say_empty(self.empty_text(outcome.value))
@@ -663,10 +675,9 @@ class Frame(Screen[None], inherit_bindings=False):
     def _back_to_the_answer(self) -> None:
         """The form says what the table shows: a question without an answer waits for redo."""
         if self.answer is not None and self.request is not None and self.request != self.answer.request:
-            self.future.append(self.request)
+            past, future = self._sound
+            self.past, self.future = [*past], [*(one for one in future if one != self.request), self.request]
             self.request = self.answer.request
-            if self.past and self.past[-1] == self.request:
-                self.past.pop()
 
     def _remember(self, answer: Answer) -> None:
         from workbench.history import remember
@@ -713,22 +724,27 @@ class Frame(Screen[None], inherit_bindings=False):
         """Does some other work on the worker: its value goes to ``done``, its error to the status line."""
 
         def ended(outcome: Outcome[Any]) -> None:
-            self._other = None
-            self._busy(self._job is not None)
+            self._others.remove(job)
+            if not self.is_attached:
+                return
+            self._busy(bool(self._jobs))
             if outcome.error is not None:
                 self.failed(outcome.error)
-            elif self.is_attached:
+            else:
                 self._said = ("", "info")
                 done(outcome.value)
             self._draw_status()
 
         self.say(what)
-        self._other = self.workbench.session.submit((self, what), work, ended)
+        job = self.workbench.session.submit((self, what), work, ended)
+        # The one that it took the place of is heard of no more.
+        self._others = [*(one for one in self._others if one.owner != job.owner), job]
         self._busy(True)
 
     def popup(self, panel: Screen[None]) -> None:
-        """Shows something to read on top."""
-        self.app.push_screen(panel)
+        """Shows something to read on top, unless something else is looked at by now."""
+        if self.is_in_front:
+            self.app.push_screen(panel)
 
     def _busy(self, runs: bool) -> None:
         for grid in self.query(Grid).results(Grid):
@@ -751,7 +767,7 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def _draw_status(self) -> None:
         text, level = self._said
-        job = self._job or self._other
+        job = next(iter(self._jobs), None)
         parts: list[str] = []
         if job is not None:
             task = job.task
@@ -784,8 +800,13 @@ class Frame(Screen[None], inherit_bindings=False):
         as_of = result.meta.get("as_of")
         warnings = [note for note in result.notes if note.level == "warning"]
         bad = self.workbench.glyphs.bad
+        rows, state = counted(answer.table.total, "row"), finding.state_text(self)
+        if answer.table.loaded < answer.table.total:
+            # A sort or a filter has seen these alone.
+            rows = f"{answer.table.loaded:,} of {rows}"
+            state = f"{state} (of {rows})" if state else ""
         return [
-            finding.state_text(self) or counted(answer.table.total, "row"),
+            state or rows,
             f"{answer.seconds:.2f} s",
             f"as of {str(as_of)[:16].replace('T', ' ')}" if as_of else "",
             f"{bad} {warnings[0].text}"

@@ -223,6 +223,9 @@ class OverviewScreen(Frame):
         request = rescoped(asked, replace(asked.scope, since=since, until=until, last=None))
 
         def opened(answer: Answer) -> None:
+            if not self.is_in_front:
+                # Something else is looked at by now.
+                return
             self.workbench.open_screen("people", None, of=answer, cell=figure, title=f"{figure} before")
 
         self.aside(

@@ -149,12 +149,12 @@ class StartScreen(Frame):
 
     def do_enter(self) -> None:
         """Opens what the cursor is on."""
-        if self._other is None:
+        if not self._jobs:
             self.offers[self.place].open()
 
     def do_escape(self) -> None:
         """Stops what runs."""
-        if self._other is not None:
+        if self._jobs:
             self.do_cancel()
 
     def do_reload(self) -> None:

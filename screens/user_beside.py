@@ -72,7 +72,7 @@ class UserBeside(UserState):
         from workbench.widgets.popup import Panel
 
         self.say("")
-        self.app.push_screen(Panel(f"why: {self.title_text()}", texts.explain_text(answer.result)))
+        self.popup(Panel(f"why: {self.title_text()}", texts.explain_text(answer.result)))
 
     def _explain(self, funnel: FunnelRequest, done: Callable[[Answer], None]) -> None:
         profile = self.profile

@@ -108,11 +108,6 @@ class UserState(Frame):
         self.ask(self.request, remember=False)
         return True
 
-    def told(self, answer: Answer) -> list[str]:
-        """Of a long timeline, how much of it is here."""
-        told = super().told(answer)
-        return [f"{answer.table.loaded:,} of {told[0]}", *told[1:]] if self.is_partial else told
-
     # --- the answer -------------------------------------------------------------------------------------------
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.binding import BindingType
 from textual.filter import LineFilter
+from textual.screen import ModalScreen
 
 from queries import QUESTIONS
 from queries.question import Request, Scope
@@ -96,7 +97,10 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
         Over a slow line several keys arrive at once, as ``g f``.
         """
         is_typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
-        target = (self.focused or self.screen) if is_typed and self.screen_stack else None
+        if is_typed and not self.screen_stack:
+            # Typed while the program ends: there is no screen left to take it.
+            return
+        target = (self.focused or self.screen) if is_typed else None
         await super().on_event(event)
         taken = asyncio.Event()
         if target is not None and target.call_later(taken.set):
@@ -130,7 +134,11 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
         """The file of the workspace that is open, None where files were named."""
         from workbench.workspace import find
 
-        return None if self.scope.data else find(Path.cwd())
+        try:
+            return None if self.scope.data else find(Path.cwd())
+        except FileNotFoundError:
+            # The folder we are in was removed.
+            return None
 
     @property
     def has_data(self) -> bool:
@@ -190,6 +198,9 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
             if len(self.screen_stack) < 2:
                 self.push_screen(frame)
                 return
+        while isinstance(self.screen, ModalScreen):
+            # Nothing lies on top of what is opened; switching would take the box for the screen below it.
+            self.pop_screen()
         if self.screen is not frame:
             self.switch_screen(frame)
 

@@ -66,7 +66,11 @@ class SavedReport:
 
 def folder() -> Path | None:
     """The folder of the workspace's reports, whether it is there or not; None outside of a workspace."""
-    file = find(Path.cwd())
+    try:
+        file = find(Path.cwd())
+    except FileNotFoundError:
+        # The folder we are in was removed.
+        return None
     return None if file is None else file.parent / FOLDER
 
 
@@ -95,7 +99,7 @@ def locate(name: str) -> Path:
             )
         there = f"there are: {', '.join(known[:8])}" if known else "--save NAME beside a question saves one"
         raise UsageError(f"no report named {shown(name)} in {place}", hint(name, known) or there)
-    path = Path(name).expanduser()
+    path = _expanded(name)
     if not os.path.lexists(path):
         near = hint(path.stem, known)
         raise UsageError(f"{name}: no such file", near or "a report of the workspace goes by its name alone")
@@ -109,7 +113,7 @@ def destination(name: str, *, force: bool) -> Path:
     cannot be; ``force`` replaces what reads as a report, and nothing else.
     """
     if name.endswith(ENDING):
-        path = Path(name).expanduser()
+        path = _expanded(name)
         if not path.parent.is_dir():
             raise UsageError(f"--save {name}: there is no folder {path.parent}")
     else:
@@ -136,6 +140,13 @@ def destination(name: str, *, force: bool) -> Path:
                 "move it away, or give another name",
             ) from None
     return path
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{name}: nobody of that name has a home here") from None
 
 
 def _seen(path: Path) -> str:

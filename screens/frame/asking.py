@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from queries.question import Request, Scope
+from queries.question import QuestionError, Request, Scope
 from queries.saved import rescoped
 from workbench.keys import Action
 
@@ -66,7 +66,11 @@ def in_the_range(request: Request, chosen: Scope) -> Request:
     scope = request.scope
     if (scope.since, scope.until, scope.last) != (None, None, None):
         return request
-    return rescoped(request, replace(scope, since=chosen.since, until=chosen.until, last=chosen.last))
+    try:
+        return rescoped(request, replace(scope, since=chosen.since, until=chosen.until, last=chosen.last))
+    except QuestionError:
+        # A question that knows no range, as whom the ids make.
+        return request
 
 
 def range_of(frame: Frame) -> None:

@@ -49,6 +49,8 @@ def filter_rows(frame: Frame) -> None:
     now = sought(frame)
 
     def done(text: str) -> None:
+        # Another answer may have come while it was typed.
+        now = sought(frame)
         if now is not None:
             now.holds = text or None
             _arranged(frame, now)
@@ -63,6 +65,7 @@ def find(frame: Frame) -> None:
     now = sought(frame)
 
     def done(text: str) -> None:
+        now = sought(frame)
         if now is not None:
             now.text = text or None
             again(frame, 1, here=True)
@@ -81,7 +84,9 @@ def again(frame: Frame, step: int, *, here: bool = False) -> None:
     text, table, start = now.text, grid.table, grid.cursor_row + (0 if here else step)
 
     def done(place: int | None) -> None:
-        if place is None:
+        if grid.table is not table:
+            frame.say("")
+        elif place is None:
             frame.say(f"no row holds {text}")
         else:
             grid.go_to(place)
@@ -134,6 +139,10 @@ def _arranged(frame: Frame, now: Sought) -> None:
         return table if now.by is None else table.sorted(*now.by)
 
     def done(table: Table) -> None:
+        if grid.table is None or not grid.table.is_of(now.whole):
+            # Rows of an answer that another one took the place of meanwhile.
+            frame.say("")
+            return
         grid.rearrange(table)
         frame.say("")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -116,8 +117,8 @@ def export(frame: Frame) -> None:
         from workbench import output
         from workbench.errors import WorkbenchError
 
-        path = Path(text.strip()).expanduser()
         try:
+            path = _path(text)
             output.format_of(path)
             output.check_destination(path, force=True, protected=answer.dataset.protected)
         except WorkbenchError as error:
@@ -125,7 +126,7 @@ def export(frame: Frame) -> None:
         return None
 
     def done(text: str) -> None:
-        path = Path(text.strip()).expanduser().absolute()
+        path = _path(text).absolute()
 
         def write(*, force: bool) -> None:
             def work(task: Task) -> str:
@@ -141,6 +142,16 @@ def export(frame: Frame) -> None:
     )
 
 
+def _path(text: str) -> Path:
+    """A file as people name it."""
+    from workbench.errors import UsageError
+
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{text.strip()}: nobody of that name has a home here") from None
+
+
 def file_name(frame: Frame) -> str:
     """A name for a file of what a screen shows: letters, digits and hyphens."""
     plain = "-".join(re.findall(r"[\w.]+", frame.file_stem()))
@@ -151,7 +162,8 @@ def _unless_there(frame: Frame, path: Path, write: Callable[..., None]) -> None:
     """Writes; where the file is there, asks before it is replaced."""
     from workbench.widgets.popup import Confirm
 
-    if path.exists():
+    # Not path.exists(): a name too long raises there, and a link to nowhere is in the way too.
+    if os.path.lexists(path):
         question = Confirm(f"{path} exists. Replace it?", yes="replace", no="leave it")
         frame.app.push_screen(question, lambda yes: write(force=True) if yes else None)
     else:
@@ -282,7 +294,12 @@ def open_report(frame: Frame) -> None:
 
     def chosen(name: str | None) -> None:
         if name is not None:
-            request = reports.read(reports.locate(name)).request
+            try:
+                request = reports.read(reports.locate(name)).request
+            except WorkbenchError as error:
+                # It went away, or was changed, while the list was open.
+                frame.failed(error)
+                return
             _open(frame, request)
 
     empty = "no report is saved yet: W saves the question of a screen"
@@ -320,7 +337,8 @@ def _open(frame: Frame, request: Any) -> None:
         )
         return
     asked = request
-    if asked.report == frame.question:
+    # The people of a cell are a screen of their own, though their question is that of a list of people.
+    if asked.report == frame.question and (frame.request is None or type(frame.request) is type(asked)):
         frame.ask(asked)
     else:
         frame.workbench.open_screen(asked.report, asked)
