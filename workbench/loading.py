@@ -6,6 +6,7 @@ thread stands still for 30 to 170 ms: twice before the first answer, and in the 
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,5 +21,7 @@ def loading() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        # The engine's binding tells of every object of its own that is left over at the end.
+        atexit.register(gc.unfreeze)
         if was:
             gc.enable()

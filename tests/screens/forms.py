@@ -280,7 +280,8 @@ class Editor:
     async def to_form(self, name: str) -> None:
         """Takes a field of the form in hand."""
         if self.frame.pane != 0:
-            await self._press("e")
+            # The form is the pane before the first table; e would go on to its first field on some screens.
+            await self._press(*["shift+tab"] * self.frame.pane)
         form = self.frame.query_one("#form")
         names = [field.name for field in self.frame.form()]
         steps = names.index(name) - form.place
