@@ -290,18 +290,24 @@ class _Listing:
 
     def rows(self) -> Iterator[Row]:
         """The rows in order, read batch by batch."""
+        # numpy stays off the way to the request.
+        from queries.moments import iso_all
+
         zone = ranges.zone(self._data.timezone)
         decimals = self._data.schema.money_decimals
         for batch in self._data.stream(self._rows_sql()):
-            columns = [batch[name].tolist() for name in batch]
+            columns = [
+                iso_all(batch[name].astype("int64"), zone) if name in ("first_ts", "last_ts") else batch[name].tolist()
+                for name in batch
+            ]
             for name, kind, first, last, events, sessions, orders, amount, *values in zip(
                 *columns, strict=True
             ):
                 yield {
                     "user": name,
                     "kind": kind,
-                    "first_seen": ranges.iso(first, zone),
-                    "last_seen": ranges.iso(last, zone),
+                    "first_seen": first,
+                    "last_seen": last,
                     "events": events,
                     "sessions": sessions,
                     "orders": None if orders == _NONE else orders,

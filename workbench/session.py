@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 MOST_KEPT = 4
 """Datasets kept: each holds the ids of its people."""
-MOST_ROWS = 50_000
+MOST_ROWS = 1_000_000
 """Rows of a lazy answer that are loaded at first; the rest on demand."""
 
 
