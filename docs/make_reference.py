@@ -18,7 +18,10 @@ BEGIN, END = "<!-- reference: made by docs/make_reference.py -->", "<!-- /refere
 def reference() -> str:
     """Every command's help as it prints, at 100 columns."""
     parts = []
-    context = click.Context(cli, info_name="workbench", max_content_width=100, terminal_width=100)
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(
+        cli, info_name="workbench", max_content_width=100, terminal_width=100, help_option_names=names
+    )
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
