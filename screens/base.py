@@ -183,6 +183,8 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """The frame around the screen's body."""
+        # Before there are widgets: each change of a class afterwards looks all of their styles up again.
+        self._fit()
         yield Static(id="title", markup=False)
         yield Form(id="form")
         with Vertical(id="body"):
@@ -226,7 +228,6 @@ class Frame(Screen[None], inherit_bindings=False):
         self._ticker = self.set_interval(TOLD_SECONDS, self._tick, pause=True)
         self.pane = 1
         self._mark_pane()
-        self._fit()
         if self.request is None:
             self.request = self.first_request()
             if self.request is not None and not self.context:
@@ -630,7 +631,8 @@ class Frame(Screen[None], inherit_bindings=False):
             self.ask(self.request, remember=False)
 
     def do_reload(self) -> None:
-        """Lists the files anew and asks again."""
+        """Draws everything and lists the files anew, and asks again."""
+        self.workbench.redraw()
         if self.request is not None:
             self.ask(self.request, remember=False, anew=True)
 

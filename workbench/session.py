@@ -106,6 +106,7 @@ class Session:
         self._change = threading.Condition()
         self._closed = False
         self._generation = 0
+        self._loaded = False
         self._start()
 
     # --- jobs -----------------------------------------------------------------------------------------------
@@ -225,6 +226,8 @@ class Session:
         self, scope: Scope, task: Task, question: Callable[[Dataset], T], *, anew: bool = False
     ) -> tuple[Dataset, T]:
         """Asks the kept dataset of a scope, or a new one where files changed, or ``anew`` says so."""
+        if not self._loaded:
+            self._load()
         from workbench.dataset import asked
         from workbench.errors import Changed, Damaged, EngineDied
 
@@ -251,6 +254,14 @@ class Session:
             dropped, _ = datasets.popitem(last=False)
             self._catalogues.pop(dropped, None)
         return dataset, found
+
+    def _load(self) -> None:
+        from workbench.loading import loading
+
+        with loading():
+            for name in ("duckdb", "pyarrow", "numpy", "workbench.dataset", "workbench.tables"):
+                importlib.import_module(name)
+        self._loaded = True
 
     def answer(self, request: Request, task: Task, *, anew: bool = False) -> Answer:
         """Asks a question whole, with its rows as a table."""

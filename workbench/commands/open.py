@@ -59,7 +59,10 @@ def command(
 
         limits(memory, threads)
     terminal.prepare(low_bandwidth=low_bandwidth)
-    from workbench.app import WorkbenchApp
+    from workbench.loading import loading
+
+    with loading():
+        from workbench.app import WorkbenchApp
 
     app = WorkbenchApp(paths, mapping, ascii_only=ascii_only, memory=memory, threads=threads)
     return terminal.run(app, mouse=not low_bandwidth)
