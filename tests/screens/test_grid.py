@@ -636,7 +636,8 @@ def test_what_is_sent_for_moves_leaves_the_screen_as_a_whole_paint_would() -> No
             os.write(one._handle, b"aj")
             stream.feed(one.read(0.2, 5.0))
             os.write(one._handle, b"mk")
-            stream.feed(one.read(0.2, 5.0))
+            # Long enough that a busy machine has sent it all.
+            stream.feed(one.read(0.9, 8.0))
             after_moves = looks()
             stream.feed(one.press("z"))
             assert after_moves == looks()

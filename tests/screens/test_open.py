@@ -159,7 +159,8 @@ def test_what_cannot_be_opened_is_said_before_the_screen(
 
 def test_fault_098_sizes_that_are_too_small_and_a_storm_of_them(screens: Start, tmp_path: Path) -> None:
     terminal = screens(cwd=tmp_path)
-    before = terminal.wait_for("no data files")
+    terminal.wait_for("no data files")
+    before = terminal.wait_for("Q quit")
     for columns, rows in [(20, 5), (1, 1), (500, 200), (60, 14), (2, 300), (300, 2), (59, 40), (80, 24)]:
         terminal.resize(columns, rows)
         terminal.read(0.01)
