@@ -297,7 +297,9 @@ class _Listing:
         decimals = self._data.schema.money_decimals
         for batch in self._data.stream(self._rows_sql()):
             columns = [
-                iso_all(batch[name].astype("int64"), zone) if name in ("first_ts", "last_ts") else batch[name].tolist()
+                iso_all(batch[name].astype("int64"), zone)
+                if name in ("first_ts", "last_ts")
+                else batch[name].tolist()
                 for name in batch
             ]
             for name, kind, first, last, events, sessions, orders, amount, *values in zip(

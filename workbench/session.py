@@ -259,7 +259,14 @@ class Session:
         from workbench.loading import loading
 
         with loading():
-            for name in ("duckdb", "pyarrow", "numpy", "workbench.dataset", "workbench.tables"):
+            for name in (
+                "duckdb",
+                "pyarrow",
+                "pyarrow.compute",
+                "numpy",
+                "workbench.dataset",
+                "workbench.tables",
+            ):
                 importlib.import_module(name)
         self._loaded = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from textual import events
@@ -16,7 +16,6 @@ from workbench.glyphs import UNICODE, Glyphs
 from workbench.widgets import grid_drawing
 from workbench.widgets.grid_columns import LEFT, Extra
 from workbench.widgets.grid_view import HEADER, View
-from workbench.widgets.partial_lines import partial
 
 if TYPE_CHECKING:
     from queries.question import Page, Row, Shown
@@ -77,10 +76,6 @@ class Grid(Widget, can_focus=False):
         self._empty = empty
         self._stale = False
         self._in_hand = True
-        self._changed: list[Region] = []
-        """The cells that are to be drawn anew; none while everything is."""
-        self._is_whole = True
-        """Whether everything is to be drawn anew."""
         self._looks: grid_drawing.Looks | None = None
 
     # What is shown
@@ -277,22 +272,9 @@ class Grid(Widget, can_focus=False):
         return Strip(segments, self.size.width)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines in sight, of which only the cells that changed are sent where those are known."""
+        """The lines in sight, in the looks of the moment."""
         self._looks = self._look()
-        lines = super().render_lines(crop)
-        changed, self._changed, self._is_whole = self._changed, [], False
-        shift = self.content_offset - crop.offset
-        return partial(lines, [region.translate(shift) for region in changed]) if changed else lines
-
-    def refresh(
-        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
-    ) -> Self:
-        """Has everything, or the cells of some regions, drawn anew."""
-        if regions and not self._is_whole:
-            self._changed.extend(regions)
-        else:
-            self._changed, self._is_whole = [], True
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return super().render_lines(crop)
 
     def _look(self) -> grid_drawing.Looks:
         base = self.rich_style + Style(dim=True) if self._stale else self.rich_style
