@@ -582,7 +582,9 @@ def terminal(columns: int, lines: int) -> Iterator[Terminal]:
             "COLORTERM": "truecolor",
             "TEXTUAL_ANIMATIONS": "none",
         }
-        environment.pop("NO_COLOR", None)
+        # What a runner of tests exports would freeze the size and the looks.
+        for name in ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR", "TEXTUAL_COLOR_SYSTEM"):
+            environment.pop(name, None)
         os.execve(sys.executable, [sys.executable, "-c", PROGRAM, str(ROOT)], environment)
     fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     one = Terminal(handle)
