@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from queries import ranges, records
 from queries.expression import value_term
-from queries.lazy_rows import LazyRows
+from queries.lazy_rows import ColumnRows, Values
 from queries.one_person import Sessioned
 from queries.profile import orders_sql
 from queries.question import (
@@ -19,7 +19,6 @@ from queries.question import (
     QuestionError,
     Request,
     Result,
-    Row,
     Scope,
     Shown,
 )
@@ -288,40 +287,32 @@ class _Listing:
             f"FROM listed_users ORDER BY {order}kind DESC, id"
         )
 
-    def rows(self) -> Iterator[Row]:
-        """The rows in order, read batch by batch."""
+    def columns(self) -> Iterator[dict[str, Values]]:
+        """The rows in order, read batch by batch, a column a key."""
         # numpy stays off the way to the request.
         from queries.moments import iso_all
 
         zone = ranges.zone(self._data.timezone)
         decimals = self._data.schema.money_decimals
         for batch in self._data.stream(self._rows_sql()):
-            columns = [
-                iso_all(batch[name].astype("int64"), zone)
-                if name in ("first_ts", "last_ts")
-                else batch[name].tolist()
-                for name in batch
-            ]
-            for name, kind, first, last, events, sessions, orders, amount, *values in zip(
-                *columns, strict=True
-            ):
-                yield {
-                    "user": name,
-                    "kind": kind,
-                    "first_seen": first,
-                    "last_seen": last,
-                    "events": events,
-                    "sessions": sessions,
-                    "orders": None if orders == _NONE else orders,
-                    "amount": None if amount == _NONE else major(amount, decimals),
-                    **{
-                        key: _typed(value, term.kind, zone)
-                        for key, value, term in zip(self._show, values, self._terms, strict=True)
-                    },
-                }
+            columns: dict[str, Values] = {
+                "user": batch["id"],
+                "kind": batch["kind"],
+                "first_seen": iso_all(batch["first_ts"].astype("int64"), zone),
+                "last_seen": iso_all(batch["last_ts"].astype("int64"), zone),
+                "events": batch["events"],
+                "sessions": batch["sessions"],
+                "orders": [None if one == _NONE else one for one in batch["orders"].tolist()],
+                "amount": [
+                    None if one == _NONE else major(one, decimals) for one in batch["amount"].tolist()
+                ],
+            }
+            for place, (key, term) in enumerate(zip(self._show, self._terms, strict=True)):
+                columns[key] = [_typed(one, term.kind, zone) for one in batch[f"shown_{place}"].tolist()]
+            yield columns
 
 
-class UserRows(LazyRows):
+class UserRows(ColumnRows):
     """One row a person, read when they are written: millions need no list."""
 
     def __init__(self, listing: _Listing, count: int) -> None:
@@ -330,8 +321,9 @@ class UserRows(LazyRows):
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Row]:
-        return self._listing.rows()
+    def columns(self) -> Iterator[dict[str, Values]]:
+        """As the listing reads them."""
+        return self._listing.columns()
 
 
 def _typed(value: str | None, kind: str, zone: ZoneInfo) -> object:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
 from queries import QUESTIONS
+from queries.lazy_rows import ColumnRows
 from workbench.runner import GRACE_SECONDS, Task
 
 if TYPE_CHECKING:
@@ -366,7 +367,9 @@ def _table(result: Result) -> Table:
 
     rows = result.rows
     below = None if result.page is None else result.page.below
-    return Table.of_rows(result.layout, islice(rows, MOST_ROWS), total=len(rows), remarks=below)
+    # Columns are cheap to hold whole; rows that are made one by one are not.
+    read = rows if isinstance(rows, ColumnRows) else islice(rows, MOST_ROWS)
+    return Table.of_rows(result.layout, read, total=len(rows), remarks=below)
 
 
 def _codes_of(names: set[tuple[str, str]], data: Dataset) -> NDArray[np.int64]:

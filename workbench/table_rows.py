@@ -15,11 +15,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from queries.lazy_rows import listed
 from workbench.values import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from queries.lazy_rows import Values
     from queries.question import Row
 
 Kind = Literal["nothing", "integer", "number", "boolean", "text", "numeric", "decimal", "json", "given"]
@@ -98,6 +100,25 @@ class Rows:
 def rows_of(rows: Iterable[Row], keys: Sequence[str]) -> Rows:
     """Rows as columns, in the order in which rows bring their keys; of ``keys`` those no row has come last."""
     return _joined(list(_encoded(rows)), tuple(keys))
+
+
+def rows_of_columns(batches: Iterable[Mapping[str, Values]], keys: Sequence[str]) -> Rows:
+    """As :func:`rows_of`, of rows that come as columns: numbers and text in bulk are never looked at one by one."""
+    parts = []
+    for batch in batches:
+        columns = {key: _bulk(values) for key, values in batch.items()}
+        parts.append(_Part(len(next(iter(batch.values()), ())), columns))
+    return _joined(parts, tuple(keys))
+
+
+def _bulk(values: Values) -> tuple[Kind, pa.Array]:
+    """A column of numpy's integers as it is; any other as the values it holds."""
+    import pyarrow as pa
+
+    kind = getattr(getattr(values, "dtype", None), "kind", None)
+    if kind in ("i", "u"):
+        return "integer", pa.array(values, pa.int64())
+    return _column(list(listed(values)))
 
 
 def rows_of_arrow(table: pa.Table) -> Rows:

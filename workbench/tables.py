@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from queries.lazy_rows import ColumnRows
 from workbench.output.cells import cell
-from workbench.table_rows import Rows, rows_of, rows_of_arrow
+from workbench.table_rows import Rows, rows_of, rows_of_arrow, rows_of_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,9 @@ class Table:
         remarks: str | None = None,
     ) -> Table:
         """Rows of an answer, read once. ``total`` is how many it has, where these are only its first."""
-        return cls(columns, rows_of(rows, [shown.key for shown in columns]), total, remarks=remarks)
+        keys = [shown.key for shown in columns]
+        read = rows_of_columns(rows.columns(), keys) if isinstance(rows, ColumnRows) else rows_of(rows, keys)
+        return cls(columns, read, total, remarks=remarks)
 
     @classmethod
     def of_arrow(cls, columns: Sequence[Shown], data: pa.Table, *, total: int | None = None) -> Table:

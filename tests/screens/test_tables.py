@@ -6,12 +6,14 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from queries.lazy_rows import ColumnRows, Values
 from queries.question import Row, Shown
 from workbench.output.cells import cell
 from workbench.tables import Table
@@ -415,3 +417,24 @@ def test_what_stands_under_a_row_is_found_with_it() -> None:
     assert table.find("CART LOST", 0) == 1
     assert [row["event"] for row in table.filtered("pieces").rows()] == ["b"]
     assert Table.of_rows([Shown("event", "event")], rows).find("cart lost", 0) is None
+
+
+def test_rows_that_come_as_columns_are_the_rows_they_stand_for() -> None:
+    import numpy as np
+
+    class Listed(ColumnRows):
+        def __len__(self) -> int:
+            return 4
+
+        def columns(self) -> Iterator[dict[str, Values]]:
+            for low in (0, 2):
+                yield {
+                    "user": np.array(["a", "大", None, "\ud800"], object)[low : low + 2],
+                    "events": np.array([1, 2, 3, 2**40])[low : low + 2],
+                    "amount": [0.5, None, 3, None][low : low + 2],
+                }
+
+    rows = Listed()
+    table = Table.of_rows([Shown("user", "user"), Shown("events", "events", "integer")], rows)
+    assert list(table.rows()) == list(rows) == list(Table.of_rows(table.columns, list(rows)).rows())
+    assert [row["events"] for row in table.sorted("events", True).rows()] == [2**40, 3, 2, 1]
