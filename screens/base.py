@@ -18,7 +18,7 @@ from queries import QUESTIONS
 from queries.question import QuestionError, Request
 from screens.frame import asking, finding, taking
 from screens.frame.form import Field, Form
-from workbench.errors import Cancelled, WorkbenchError
+from workbench.errors import Cancelled, WorkbenchError, in_a_line
 from workbench.keys import Action, Keymap, load_remapped
 from workbench.session import Answer, Job, Outcome
 from workbench.text import clean, clip, width
@@ -822,8 +822,3 @@ class Frame(Screen[None], inherit_bindings=False):
 def counted(count: int, what: str) -> str:
     """A number of things in words."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def in_a_line(error: WorkbenchError | QuestionError) -> str:
-    """An error with its hint."""
-    return error.message if error.hint is None else f"{error.message}; {error.hint}"

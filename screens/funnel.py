@@ -38,6 +38,7 @@ from screens.funnel_options import (
 from screens.funnel_rows import Group, Groups, group_of, measure_of, phrase
 from screens.funnel_sides import Sides
 from screens.funnel_values import Values
+from workbench.errors import in_a_line
 from workbench.keys import Action
 from workbench.session import Answer
 from workbench.tables import Table
@@ -427,7 +428,7 @@ class FunnelScreen(Frame):
             funnel, of = _alone(request, row)
             asked = ExplainRequest(funnel=funnel, cell=cell_of(of, self.grid.cursor_key))
         except QuestionError as error:
-            self.say(error.message if error.hint is None else f"{error.message}; {error.hint}")
+            self.say(in_a_line(error))
         else:
             self.workbench.open_screen("explain", asked)
 

@@ -18,7 +18,7 @@ from textual.screen import ModalScreen
 
 from queries import QUESTIONS
 from queries.question import Request, Scope
-from workbench.errors import UsageError
+from workbench.errors import UsageError, in_a_line
 from workbench.glyphs import glyphs, reads_utf8, wants_ascii
 from workbench.keys import Keymap, load_remapped
 from workbench.session import Outcome, Session
@@ -121,7 +121,7 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
 
         def ended(outcome: Outcome[None]) -> None:
             if isinstance(outcome.error, UsageError):
-                self.say(f"{outcome.error.message}; {outcome.error.hint}", "error")
+                self.say(in_a_line(outcome.error), "error")
 
         self.session.submit("screens", lambda task: load_screens(), ended)
 
@@ -162,7 +162,7 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
                 # Its keys collide with the user's; the others still work.
                 if not self.trail:
                     raise
-                self.say(f"{error.message}; {error.hint}", "error")
+                self.say(in_a_line(error), "error")
                 return
             if request is None and not context:
                 self._homes[name] = frame

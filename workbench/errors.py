@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 
 class WorkbenchError(Exception):
@@ -70,3 +70,15 @@ class Cancelled(WorkbenchError):
 
     exit_code = 130
     code = "cancelled"
+
+
+class Told(Protocol):
+    """What every error for a user has."""
+
+    message: str
+    hint: str | None
+
+
+def in_a_line(error: Told) -> str:
+    """An error with its hint, for a face that has one line."""
+    return error.message if error.hint is None else f"{error.message}; {error.hint}"

@@ -13,12 +13,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
 from queries import QUESTIONS
-from queries.lazy_rows import ColumnRows
 from workbench.runner import GRACE_SECONDS, Task
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ T = TypeVar("T")
 
 MOST_KEPT = 4
 """Datasets kept: each holds the ids of its people."""
-MOST_ROWS = 1_000_000
-"""Rows of a lazy answer that are loaded at first; the rest on demand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +363,7 @@ def _table(result: Result) -> Table:
 
     rows = result.rows
     below = None if result.page is None else result.page.below
-    # Columns are cheap to hold whole; rows that are made one by one are not.
-    read = rows if isinstance(rows, ColumnRows) else islice(rows, MOST_ROWS)
-    return Table.of_rows(result.layout, read, total=len(rows), remarks=below)
+    return Table.of_rows(result.layout, rows, total=len(rows), remarks=below)
 
 
 def _codes_of(names: set[tuple[str, str]], data: Dataset) -> NDArray[np.int64]:

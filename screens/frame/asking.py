@@ -143,21 +143,20 @@ def breakdown(frame: Frame) -> None:
 
 def where_of(frame: Frame) -> None:
     """Lets the filter of events be written."""
-    if frame.request is not None:
-        frame.prompt.ask(
-            "where", frame.request.scope.where or "", complete=last_word(properties(frame)), done=lambda _: None,
-            check=lambda text: rescope(frame, where=text.strip() or None),
-            hint="events for which this is true, as platform = 'app'; empty: all",
-        )  # fmt: skip
+    _expression_of(frame, "where", "events for which this is true, as platform = 'app'; empty: all")
 
 
 def who_of(frame: Frame) -> None:
     """Lets the rule over people be written."""
+    _expression_of(frame, "who", "people for whom this is true, as did('order_paid') = 0; empty: everybody")
+
+
+def _expression_of(frame: Frame, name: str, hint: str) -> None:
+    """Lets a part of the scope be written that is an expression."""
     if frame.request is not None:
         frame.prompt.ask(
-            "who", frame.request.scope.who or "", complete=last_word(properties(frame)), done=lambda _: None,
-            check=lambda text: rescope(frame, who=text.strip() or None),
-            hint="people for whom this is true, as did('order_paid') = 0; empty: everybody",
+            name, getattr(frame.request.scope, name) or "", complete=last_word(properties(frame)),
+            check=lambda text: rescope(frame, **{name: text.strip() or None}), done=lambda _: None, hint=hint,
         )  # fmt: skip
 
 

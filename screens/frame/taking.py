@@ -115,14 +115,14 @@ def export(frame: Frame) -> None:
 
     def check(text: str) -> str | None:
         from workbench import output
-        from workbench.errors import WorkbenchError
+        from workbench.errors import WorkbenchError, in_a_line
 
         try:
             path = _path(text)
             output.format_of(path)
             output.check_destination(path, force=True, protected=answer.dataset.protected)
         except WorkbenchError as error:
-            return error.message if error.hint is None else f"{error.message}; {error.hint}"
+            return in_a_line(error)
         return None
 
     def done(text: str) -> None:
@@ -198,13 +198,13 @@ def save_report(frame: Frame) -> None:
         return
 
     def check(text: str) -> str | None:
-        from workbench.errors import WorkbenchError
+        from workbench.errors import WorkbenchError, in_a_line
         from workbench.reports import destination
 
         try:
             destination(text.strip(), force=True)
         except WorkbenchError as error:
-            return error.message if error.hint is None else f"{error.message}; {error.hint}"
+            return in_a_line(error)
         return None
 
     def done(text: str) -> None:
@@ -238,13 +238,13 @@ def save_people(frame: Frame) -> None:
     taken = None if answer is None else Taken.of(frame, answer)
 
     def check(text: str) -> str | None:
-        from workbench.errors import WorkbenchError
+        from workbench.errors import WorkbenchError, in_a_line
         from workbench.segments import destination
 
         try:
             destination(root.parent, text.strip())
         except WorkbenchError as error:
-            return error.message if error.hint is None else f"{error.message}; {error.hint}"
+            return in_a_line(error)
         return None
 
     def done(text: str) -> None:

@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +20,13 @@ from textual.keys import _character_to_key
 
 from queries import QUESTIONS
 from queries.funnel_request import from_dict as funnel_request
-from queries.question import Request
+from queries.question import Request, Result
 from queries.user import UserRequest
 from queries.users import from_dict as users_request
 from screens.base import Frame
 from tests.screens.driver import Driver, driver
 from workbench.keys import TWICE
+from workbench.tables import Table
 from workbench.widgets.popup import Panel
 
 SEEDS = int(os.environ.get("WORKBENCH_FUZZ_SEEDS", "1"))
@@ -469,7 +471,10 @@ def test_screens_that_were_left_are_freed(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_table_that_is_not_whole_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.session.MOST_ROWS", 10)
+    def first(result: Result) -> Table:
+        return Table.of_rows(result.layout, islice(result.rows, 10), total=len(result.rows))
+
+    monkeypatch.setattr("workbench.session._table", first)
 
     async def look(d: Driver) -> None:
         await opened(d, "users")
