@@ -105,7 +105,8 @@ def test_it_opens_straight_over_files(screens: Start, csv: Csv, tmp_path: Path) 
 def test_without_a_workspace_it_offers_what_there_is(screens: Start, csv: Csv, tmp_path: Path) -> None:
     csv(ROWS)
     terminal = screens(cwd=tmp_path)
-    assert "the demo shop" in terminal.wait_for("data/")
+    terminal.wait_for("data/")
+    terminal.wait_for("the demo shop")
 
 
 def test_the_demo_opens_on_a_terminal(screens: Start, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_fault_098_sizes_that_are_too_small_and_a_storm_of_them(screens: Start, 
         terminal.resize(columns, rows)
         terminal.read(0.01)
     terminal.resize(40, 10)
-    assert "60x15" in terminal.wait_for("too small")
+    terminal.wait_for("too small: 60x15")
     terminal.resize(80, 24)
     terminal.wait_until(lambda shown: shown == before, what="the screen as it was")
     terminal.send("j")
