@@ -305,13 +305,13 @@ def test_lanes_past_the_memory_are_not_made_and_not_tried_again() -> None:
 @pytest.mark.parametrize(
     ("last", "codes", "rows", "is_in"),
     [
-        (7, 4, ROWS[3:4], True),
-        (8, 4, ROWS[3:4], False),
-        (7, 5, ROWS[3:4], False),
+        (7, 3, ROWS[3:4], True),
+        (8, 3, ROWS[3:4], False),
+        (7, 4, ROWS[3:4], False),
         # What the survey did not say is not folded either.
-        (7, 4, [(0, 8, 0)], False),
-        (7, 4, [(4, 1, 0)], False),
-        (7, 4, [(0, -1, 0)], False),
+        (7, 3, [(0, 8, 0)], False),
+        (7, 3, [(4, 1, 0)], False),
+        (7, 3, [(0, -1, 0)], False),
     ],
 )
 def test_what_is_too_wide_for_lanes_is_read_from_files(

@@ -42,12 +42,14 @@ from workbench.errors import Changed, Damaged, EngineDied, UsageError
 from workbench.lanes import LaneCache
 from workbench.limits import Limits, limits
 from workbench.people_rows import PeopleRows
+from workbench.planner import IDS_SCHEMA, SCHEMA, Planner
 from workbench.runner import Task
 from workbench.segments import read_segment
 from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
-from workbench.sources.relation import relation
+from workbench.sources.relation import Relation, relation
 from workbench.sources.snapshot import SetAside, SourceFiles
+from workbench.store.events import StoredEvents, find_store
 from workbench.survey import Ground, define_sessions, junk_ids, make_survey, session_rule, valid_times
 from workbench.workspace import Workspace, chosen
 
@@ -125,7 +127,10 @@ class Dataset:
         task: Task,
         limits: Limits,
         damaged: Mapping[Path, str] = MappingProxyType({}),
+        *,
+        importing: Path | None = None,
     ) -> None:
+        """``importing`` is the folder of the store that is about to be made of it: then none is read."""
         self.workspace = workspace
         self.scope = scope
         # Refused at once, not only where sessions are counted.
@@ -135,13 +140,19 @@ class Dataset:
         self._started = time.monotonic()
         self._timings: dict[str, float] = {}
         self._lanes = LaneCache(limits.memory_bytes // _LANES_SHARE)
-        self._path = "files"
-        """Where the events of the newest question came from."""
         self._answers: dict[str, list[tuple[object, ...]]] = {}
         self._zone = ranges.zone(scope.tz or workspace.timezone)
-        self._sources = tuple(_without(files, damaged) for files in self._list())
-        self._engine = self._new_engine()
+        self._planner: Planner | None = None
+        self._read_files = self._read_lanes = False
+        """Where the newest question found its events, other than in the store."""
+        self._stored = None if importing is not None else self._possible_store()
+        self._sources = tuple(_without(files, self._known_damage(files, damaged)) for files in self._list())
+        self._engine = self._new_engine(importing)
         self._relation = relation(workspace, self._sources, self.fetch)
+        if self._stored is not None and not self._stored.is_of(
+            self._sources, self._relation, valid_times(workspace)[1]
+        ):
+            self._stored = None
         self._schema = Schema(
             columns={
                 column.name: column
@@ -161,6 +172,24 @@ class Dataset:
         self._rows_read = 0
 
     # --- opening ------------------------------------------------------------------------------------------
+
+    def _possible_store(self) -> StoredEvents | None:
+        """The store of the workspace, where this scope's answers can be had of one."""
+        if self.scope.as_of is not None or self.scope.unit == "raw" or self.workspace.dedup != "none":
+            return None
+        return find_store(self.workspace)
+
+    def _known_damage(self, files: SourceFiles, damaged: Mapping[Path, str]) -> Mapping[Path, str]:
+        """The damaged files of a source, those too that an import came upon."""
+        known = {} if self._stored is None else self._stored.manifest.damaged
+        return {
+            **damaged,
+            **{
+                file.parquet: known[file.listed.identity]
+                for file in files.files
+                if file.listed.identity in known
+            },
+        }
 
     def _list(self) -> tuple[SourceFiles, ...]:
         self._task.report(None, "listing files")
@@ -210,10 +239,13 @@ class Dataset:
                     found[file.parquet] = reason
         return found
 
-    def _new_engine(self) -> Engine:
+    def _new_engine(self, importing: Path | None) -> Engine:
         folders = {folder for source in self._sources for folder in source.folders}
         files = [file.parquet for source in self._sources for file in source.files]
-        return Engine(sorted(folders), limits=self._limits, files=files)
+        if self._stored is not None:
+            folders.add(self._stored.root)
+        writable = () if importing is None else (importing,)
+        return Engine(sorted(folders), limits=self._limits, files=files, writable=writable)
 
     def _deduplicated(self) -> str:
         """The relation under the workspace's rule for duplicates; of equal rows the first valid one stays."""
@@ -237,12 +269,55 @@ class Dataset:
     def _column_names(self) -> list[str]:
         return [*self._relation.fixed, *(column.name for column in self._relation.columns)]
 
-    def _define(self, kind: str, name: str, sql: str) -> None:
-        """A relation of the in-memory catalog, kept for ``--sql`` in the order it was made."""
+    def _define(self, kind: str, name: str, sql: str, *, made: bool = True) -> None:
+        """A relation of the in-memory catalog, kept for ``--sql`` in the order it was made.
+
+        ``made`` False where it is there already: the store's, which the statement would make from the files.
+        """
         statement = f"CREATE OR REPLACE {kind} {name} AS\n{sql}"
-        self._answers.clear()
-        self._engine.execute(statement, task=self._task)
         self._script.append(statement)
+        if not made:
+            return
+        self._answers.clear()
+        if kind == "TABLE":
+            self._make_table(name, sql)
+            return
+        self._engine.execute(statement, task=self._task)
+        if self._planner is not None:
+            self._define_over_runs(name, sql)
+
+    def _define_over_runs(self, name: str, sql: str) -> None:
+        """The same relation over the store's runs, where it can be."""
+        assert self._planner is not None and self._stored is not None
+        for schema in (SCHEMA, IDS_SCHEMA):
+            if name == self._ground().all_events:
+                own: str | None = self._stored.events_sql(self._relation, ids=schema == IDS_SCHEMA)
+            else:
+                own = sql if self._planner.carries(sql, schema) else None
+            if own is not None:
+                self._planner.know(name, schema)
+                self._engine.execute(
+                    f"CREATE OR REPLACE VIEW {schema}.{name} AS\n{own}", task=self._task, schema=schema
+                )
+
+    def _make_table(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """A table of a query's answer, wherever that reads events."""
+        self._engine.execute(
+            f"CREATE OR REPLACE TABLE main.{quote_identifier(name)} AS\n{sql}",
+            parameters,
+            self._task,
+            self._way(sql),
+        )
+
+    def _way(self, sql: str) -> str | None:
+        """The schema in which a statement finds its events."""
+        if self._planner is None:
+            self._read_files = True
+            return None
+        schema = self._planner.schema(sql)
+        if schema is None and self._planner.reads_events(sql):
+            self._read_files = True
+        return schema
 
     # --- survey -------------------------------------------------------------------------------------------
 
@@ -254,6 +329,15 @@ class Dataset:
 
     def _make_survey(self) -> Survey:
         began = time.monotonic()
+        if self._stored is not None:
+            for statement, parameters in self._stored.relations(self._relation):
+                self._engine.execute(statement, parameters, self._task)
+            self._planner = Planner(
+                self._relation.fixed,
+                self._relation.ids,
+                self._relation.columns,
+                self._stored.manifest.columns,
+            )
         survey = make_survey(self._ground())
         self._timings["survey_seconds"] = time.monotonic() - began
         return survey
@@ -269,6 +353,7 @@ class Dataset:
             define=self._define,
             fetch=self.fetch,
             progress=self.progress,
+            stored=self._stored,
         )
 
     # --- what questions ask (queries.question.Data) ---------------------------------------------------------
@@ -295,7 +380,7 @@ class Dataset:
 
     def stream(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[Columns]:
         """Batches of a query, in no order unless the SQL gives one."""
-        for batch in self._engine.stream(sql, parameters, self._task):
+        for batch in self._engine.stream(sql, parameters, self._task, schema=self._way(sql)):
             self._rows_read += len(next(iter(batch.values()), ()))
             yield batch
 
@@ -304,7 +389,7 @@ class Dataset:
         kept = None if parameters else self._answers.get(sql)
         if kept is not None:
             return list(kept)
-        found = self._engine.fetch(sql, parameters, self._task)
+        found = self._engine.fetch(sql, parameters, self._task, self._way(sql))
         if not parameters and len(found) <= _MOST_KEPT_ROWS and len(self._answers) < _MOST_KEPT_ANSWERS:
             self._answers[sql] = list(found)
         return found
@@ -312,14 +397,18 @@ class Dataset:
     def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Keeps a query's answer as a table for later SQL of the same question."""
         self._answers.clear()
-        self._engine.execute(
-            f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS\n{sql}", parameters, self._task
-        )
+        self._make_table(name, sql, parameters)
 
     def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
-        """The lanes of some events: kept from an earlier question, or made where that pays and they fit."""
-        found = self._lanes.of(events, self.survey(), self.stream, make=make)
-        self._path = "files" if found is None else "lanes"
+        """The lanes of some events: the store's, those kept, or new ones where that pays and they fit."""
+        survey = self.survey()
+        found = None
+        if self._stored is not None and self.scope.who is None and self.scope.unit == "user" and events:
+            stored = self._stored.lanes()
+            found = None if stored is None else stored.of(events)
+        if found is None:
+            found = self._lanes.of(events, survey, self.stream, make=make)
+        self._read_lanes = found is not None
         return found
 
     def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -433,6 +522,16 @@ class Dataset:
         self._task = task
 
     @property
+    def relation(self) -> Relation:
+        """The canonical events as SQL over the files."""
+        return self._relation
+
+    @property
+    def sources(self) -> tuple[SourceFiles, ...]:
+        """What was listed."""
+        return self._sources
+
+    @property
     def engine(self) -> Engine:
         """The engine of this listing, for SQL that is no question's."""
         return self._engine
@@ -492,6 +591,12 @@ class Dataset:
             chosen = wanted[batch["person"].astype(np.int64)]
             yield from zip(batch["id"][chosen].tolist(), batch["kind"][chosen].tolist(), strict=True)
 
+    def _path(self) -> str:
+        """Where the newest question found its events."""
+        if self._read_lanes:
+            return "lanes"
+        return "files" if self._stored is None or self._read_files else "store"
+
     def stats(self) -> dict[str, object]:
         """What ``--stats`` prints: whatever may differ between runs of the same question."""
         import duckdb
@@ -499,7 +604,7 @@ class Dataset:
         return {
             "seconds": round(time.monotonic() - self._started, 4),
             **{name: round(seconds, 4) for name, seconds in self._timings.items()},
-            "path": self._path,
+            "path": self._path(),
             "lanes_bytes": self._lanes.bytes,
             "files": sum(len(source.files) for source in self._sources),
             "rows_in_files": sum(file.rows for source in self._sources for file in source.files),

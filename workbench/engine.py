@@ -64,7 +64,8 @@ class Engine:
         self._lock = threading.RLock()
         self._all = Task()
         self._open_cursors = 0
-        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._idle: dict[str | None, list[duckdb.DuckDBPyConnection]] = {}
+        """By the schema in which they look names up first."""
         self._closed: str | None = None
         try:
             self._connection = hardened(":memory:", [*folders, *writable], limits or default_limits())
@@ -80,10 +81,10 @@ class Engine:
         self.close()
 
     def fetch(
-        self, sql: str, parameters: Parameters = None, task: Task | None = None
+        self, sql: str, parameters: Parameters = None, task: Task | None = None, schema: str | None = None
     ) -> list[tuple[object, ...]]:
-        """A small answer, whole."""
-        with self._cursor(task, reused=True) as cursor:
+        """A small answer, whole; names are looked up in ``schema`` first, where one is given."""
+        with self._cursor(task, reused=True, schema=schema) as cursor:
             return cursor.execute(parse_query(sql), dict(parameters or {})).fetchall()
 
     def arrow(
@@ -92,9 +93,10 @@ class Engine:
         parameters: Parameters = None,
         task: Task | None = None,
         batch_rows: int = BATCH_ROWS,
+        schema: str | None = None,
     ) -> Batches:
         """An answer of any size as Arrow record batches of at most ``batch_rows`` rows, as they come."""
-        return Batches(self, sql, parameters, task, batch_rows)
+        return Batches(self, sql, parameters, task, batch_rows, schema)
 
     def stream(
         self,
@@ -102,6 +104,7 @@ class Engine:
         parameters: Parameters = None,
         task: Task | None = None,
         batch_rows: int = BATCH_ROWS,
+        schema: str | None = None,
     ) -> Iterator[Columns]:
         """An answer of any size as numpy columns, in bounded memory; no batch at all for no rows.
 
@@ -110,7 +113,7 @@ class Engine:
         (a boolean with NULL: True, False, None). An integer column with NULL raises :class:`QueryFailed`,
         since numpy has no honest form for it: say ``coalesce``. ``sum()`` of integers is HUGEINT: cast it.
         """
-        with self.arrow(sql, parameters, task, batch_rows) as batches:
+        with self.arrow(sql, parameters, task, batch_rows, schema) as batches:
             for batch in batches:
                 yield _columns(batch)
 
@@ -122,7 +125,9 @@ class Engine:
             empty = {} if parts else _columns(batches.schema.empty_table())
         return empty or {name: np.concatenate([part[name] for part in parts]) for name in names}
 
-    def execute(self, sql: str, parameters: Parameters = None, task: Task | None = None) -> None:
+    def execute(
+        self, sql: str, parameters: Parameters = None, task: Task | None = None, schema: str | None = None
+    ) -> None:
         """Runs statements that change the in-memory catalog, or ``COPY (…) TO`` a file under ``writable``.
 
         Views and tables are seen by every later query. With ``parameters`` there is one statement. Raises
@@ -133,7 +138,7 @@ class Engine:
                 raise QueryFailed(f"a statement of this kind is not run here: {one_line(statement.query)}")
             if statement.type is duckdb.StatementType.COPY:
                 self._check_target(statement.query, parameters)
-            with self._cursor(task, reused=True) as cursor:
+            with self._cursor(task, reused=True, schema=schema) as cursor:
                 # The answer is drained: an error may come as late as the last row.
                 cursor.execute(statement, dict(parameters or {})).fetchall()
 
@@ -173,8 +178,9 @@ class Engine:
         # DuckDB refuses to close under a running query: whoever is last closes.
         with self._lock:
             if self._closed is not None and self._open_cursors == 0:
-                while self._idle:
-                    self._idle.pop().close()
+                for idle in self._idle.values():
+                    while idle:
+                        idle.pop().close()
                 self._connection.close()
 
     def _check_target(self, sql: str, parameters: Parameters) -> None:
@@ -182,44 +188,57 @@ class Engine:
         if target is not None and not any(target.is_relative_to(folder) for folder in self._writable):
             raise QueryFailed(f"the engine may not write to {one_line(str(target))}")
 
-    def _open(self, task: Task | None) -> duckdb.DuckDBPyConnection:
+    def _open(self, task: Task | None, schema: str | None = None) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._closed is not None:
                 raise QueryFailed(self._closed, "run it again")
-            cursor = self._idle.pop() if self._idle else self._new_cursor()
+            idle = self._idle.get(schema)
+            cursor = idle.pop() if idle else self._new_cursor(schema)
             self._open_cursors += 1
         self._all.register(cursor)
         if task is not None:
             task.register(cursor)
         return cursor
 
-    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+    def _new_cursor(self, schema: str | None) -> duckdb.DuckDBPyConnection:
         cursor = self._connection.cursor()
+        if schema is not None:
+            cursor.execute("SET schema = $name", {"name": schema})
         # Both are settings of a cursor alone. Without the first there is no progress to ask for, and
         # without the second DuckDB draws its own bar on stdout after two seconds.
         cursor.execute("SET enable_progress_bar = true")
         cursor.execute("SET enable_progress_bar_print = false")
         return cursor
 
-    def _release(self, cursor: duckdb.DuckDBPyConnection, task: Task | None, *, keep: bool = False) -> None:
+    def _release(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        task: Task | None,
+        *,
+        keep: bool = False,
+        schema: str | None = None,
+    ) -> None:
         # Out of the lists first: nobody may interrupt a cursor that is closed, or another's by now.
         if task is not None:
             task.release(cursor)
         self._all.release(cursor)
         with self._lock:
             self._open_cursors -= 1
-            kept = keep and self._closed is None and len(self._idle) < MOST_IDLE
+            idle = self._idle.setdefault(schema, [])
+            kept = keep and self._closed is None and len(idle) < MOST_IDLE
             if kept:
-                self._idle.append(cursor)
+                idle.append(cursor)
         if not kept:
             cursor.close()
         self._let_go()
 
     @contextmanager
-    def _cursor(self, task: Task | None, *, reused: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _cursor(
+        self, task: Task | None, *, reused: bool = False, schema: str | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor for one statement; ``reused`` is for one that leaves nothing behind on it."""
         with self._translated(task):
-            cursor = self._open(task)
+            cursor = self._open(task, schema)
             done = False
             try:
                 if task is not None:
@@ -227,7 +246,7 @@ class Engine:
                 yield cursor
                 done = True
             finally:
-                self._release(cursor, task, keep=reused and done)
+                self._release(cursor, task, keep=reused and done, schema=schema)
         if task is not None:
             task.check()
 
@@ -245,14 +264,20 @@ class Batches:
     """The record batches of one running query, in order; closed at the end, by ``with`` or when dropped."""
 
     def __init__(
-        self, engine: Engine, sql: str, parameters: Parameters, task: Task | None, batch_rows: int
+        self,
+        engine: Engine,
+        sql: str,
+        parameters: Parameters,
+        task: Task | None,
+        batch_rows: int,
+        schema: str | None = None,
     ) -> None:
         self._engine = engine
         self._task = task
         self._cursor: duckdb.DuckDBPyConnection | None = None
         with engine._translated(task):
             statement = parse_query(sql)
-            self._cursor = engine._open(task)
+            self._cursor = engine._open(task, schema)
             try:
                 self._check()
                 # A relation hands its rows on as they are made; a cursor that executes copies them all first.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from queries import people, ranges, rules, units
@@ -14,12 +15,21 @@ from queries.question import Note, QuestionError, Schema, Scope, Survey
 from queries.suggest import ask, did_you_mean, hint, shown
 from workbench.sources.relation import Relation
 from workbench.sources.snapshot import SourceFiles
+from workbench.store.events import Footing, StoredEvents
 from workbench.workspace import Workspace
 
 LATE_MS = 3_600_000
 """A source whose newest event is further behind the newest of all is named."""
 DAY_MS = 86_400_000
 EARLIEST = "2000-01-01"
+
+
+class Define(Protocol):
+    """Makes a view or table, and keeps its SQL for whoever asks for it."""
+
+    def __call__(self, kind: str, name: str, sql: str, *, made: bool = True) -> None:
+        """``made`` False where the relation is there already, from the store."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +43,11 @@ class Ground:
     sources: tuple[SourceFiles, ...]
     zone: ZoneInfo
     """Of printed times and ``--as-of``."""
-    define: Callable[[str, str, str], None]
+    define: Define
     fetch: Callable[[str], list[tuple[object, ...]]]
     progress: Callable[[float | None, str], None]
+    stored: StoredEvents | None = None
+    """The store of these files: its relations are made already."""
 
     @property
     def counts_people(self) -> bool:
@@ -70,18 +82,15 @@ def make_survey(ground: Ground) -> Survey:
     if known is not None and (known.first < low or known.last >= before or ground.workspace.dedup != "none"):
         known = None
     valid = None if known is not None else f"ts >= {low} AND ts < {before} AND event <> ''"
-    ground.progress(None, "reading all events once: people, newest event")
-    people_in, nameless = _identify(ground, valid)
-    if known is not None:
-        span: tuple[int | None, ...] = (known.rows, known.first, known.last)
+    if ground.stored is None:
+        ground.progress(None, "reading all events once: people, newest event")
+        span = None if known is None else (known.rows, known.first, known.last)
+        footing = _from_files(ground, valid, span, before)
     else:
-        span = _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}")
-    # Only where some ids are junk does it take a join to leave their events out.
-    rows, first, last = (
-        _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM {ground.all_events}") if nameless else span
-    )
-    as_of = last if as_of is None else as_of
-    inside = rows or 0
+        footing = ground.stored.footing(ground.relation)
+        _identify(ground, valid)
+    as_of = footing.last if as_of is None else as_of
+    people_in, inside = footing.people, footing.rows
     chosen = people_in
     who_notes: list[Note] = []
     if ground.scope.who is not None:
@@ -90,39 +99,78 @@ def make_survey(ground: Ground) -> Survey:
     notes = [
         *_file_notes(ground),
         *ground.relation.notes,
-        *_set_aside(ground, low, high, before, span[0] or 0, rows or 0, all_valid=known is not None),
+        *(
+            Note(code, words.format(count=count), "warning", count, sets_aside=True)
+            for code, words in _ASIDE.items()
+            if (count := footing.aside.get(code, 0))
+        ),
         *_duplicates(ground),
-        *_lost(ground),
-        *_late(ground, valid or "TRUE"),
+        *_lost(ground, footing),
+        *_late(ground, footing),
         *who_notes,
         *unit_notes,
     ]
     return Survey(
         rows=in_units,
         people=unit_count,
-        codes=people_in if ground.counts_people else unit_count,
-        first=first,
-        last=last,
+        codes=footing.codes if ground.counts_people else unit_count,
+        first=footing.first,
+        last=footing.last,
         as_of=as_of,
         notes=tuple(notes),
         sources=ground.relation.sources,
     )
 
 
+def _from_files(ground: Ground, valid: str | None, span: tuple[int, int, int] | None, before: int) -> Footing:
+    """What the files say of everything; ``span`` is rows, first and last where their footers prove them."""
+    people_in, nameless = _identify(ground, valid)
+    lost_sql = ground.relation.lost_sql
+    found: tuple[int | None, ...] = span or _numbers(
+        ground, f"SELECT count(*), min(ts), max(ts) FROM source_events WHERE {valid}"
+    )
+    # Only where some ids are junk does it take a join to leave their events out.
+    rows, first, last = (
+        _numbers(ground, f"SELECT count(*), min(ts), max(ts) FROM {ground.all_events}") if nameless else found
+    )
+    return Footing(
+        people=people_in,
+        codes=people_in,
+        rows=rows or 0,
+        first=first,
+        last=last,
+        aside=_set_aside(ground, before, found[0] or 0, rows or 0, all_valid=span is not None),
+        lost=[
+            (ground.relation.sources[int(str(place))], str(column), int(str(count)))
+            for place, column, count in (ground.fetch(lost_sql) if lost_sql is not None else ())
+        ],
+        newest=_newest(ground, valid or "TRUE"),
+    )
+
+
 def _identify(ground: Ground, valid: str | None) -> tuple[int, int]:
-    """Raw ids → people, as relations; how many people, and how many combinations of ids name nobody."""
+    """Raw ids → people, as relations; how many people, and how many combinations of ids name nobody.
+
+    Over a store they are there already, all but the relation of events.
+    """
     ids = ground.relation.ids
     junk = junk_ids(ground.workspace)
-    ground.define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid))
-    ground.define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=ground.scope.unit))
-    ground.define("TABLE", "people", people.people_sql(ids))
-    ground.define("TABLE", "raw_people", people.raw_people_sql(ids))
+    made = ground.stored is None
+    ground.define("TABLE", "raw_ids", people.raw_ids_sql(ids, valid), made=made)
+    ground.define("TABLE", "linked_ids", people.linked_sql(ids, junk, unit=ground.scope.unit), made=made)
+    ground.define("TABLE", "people", people.people_sql(ids), made=made)
+    ground.define("TABLE", "raw_people", people.raw_people_sql(ids), made=made)
     shared = [int(str(kind)) for (kind,) in ground.fetch(people.SHARED_SQL)]
     if shared:
         ground.define(
-            "TABLE", "shared_events", people.shared_events_sql(ids, shared, ground.schema.order, valid)
+            "TABLE",
+            "shared_events",
+            people.shared_events_sql(ids, shared, ground.schema.order, valid),
+            made=made,
         )
     ground.define("VIEW", ground.all_events, people.events_sql(ids, valid, shared=bool(shared)))
+    if not made:
+        return 0, 0
     (count,) = _numbers(ground, "SELECT count(*) FROM people")
     (nameless,) = _numbers(ground, people.NAMELESS_SQL)
     return count or 0, nameless or 0
@@ -230,13 +278,12 @@ def valid_times(workspace: Workspace) -> tuple[int, int]:
     return low or 0, high
 
 
-def _set_aside(
-    ground: Ground, low: int, high: int, before: int, with_time: int, kept: int, *, all_valid: bool
-) -> Iterator[Note]:
+def _set_aside(ground: Ground, before: int, with_time: int, kept: int, *, all_valid: bool) -> dict[str, int]:
     """Rows that are no valid events, by reason; each row under the first that holds.
 
     What lies at ``before`` or later, behind *as of*, is not there yet.
     """
+    low, high = valid_times(ground.workspace)
     counts = {"without-id": with_time - kept}
     if not all_valid and _numbers(ground, "SELECT count(*) FROM source_events")[0] != with_time:
         found = _numbers(
@@ -248,10 +295,8 @@ def _set_aside(
             "FROM source_events",
         )
         names = ("without-time", "unreadable-time", "impossible-time", "without-event")
-        counts = {name: count or 0 for name, count in zip(names, found, strict=True)} | counts
-    for code, count in counts.items():
-        if count:
-            yield Note(code, _ASIDE[code].format(count=count), "warning", count, sets_aside=True)
+        counts |= {name: count or 0 for name, count in zip(names, found, strict=True)}
+    return counts
 
 
 def _duplicates(ground: Ground) -> Iterator[Note]:
@@ -265,19 +310,15 @@ def _duplicates(ground: Ground) -> Iterator[Note]:
         yield Note("duplicates", text, count=twice)
 
 
-def _lost(ground: Ground) -> Iterator[Note]:
+def _lost(ground: Ground, footing: Footing) -> Iterator[Note]:
     """Values that could not be read as what their column is; they count as missing."""
-    if ground.relation.lost_sql is None:
-        return
-    lost = ground.fetch(ground.relation.lost_sql)
-    with_comma = _with_decimal_comma(ground) if lost else set()
+    with_comma = _with_decimal_comma(ground) if footing.lost else set()
     without_mark = {one.name for one in ground.workspace.sources if one.money_decimal == "."}
-    for place, column, count in lost:
-        name = ground.relation.sources[int(str(place))]
-        text = f"{int(str(count)):,} values of {column} in {name} cannot be read and count as missing"
+    for name, column, count in footing.lost:
+        text = f"{count:,} values of {column} in {name} cannot be read and count as missing"
         if column in with_comma and name in without_mark:
             text += ': [source.money] decimal = "," reads 1.234,50'
-        yield Note("unreadable-values", text, "warning", int(str(count)))
+        yield Note("unreadable-values", text, "warning", count)
 
 
 def _with_decimal_comma(ground: Ground) -> set[object]:
@@ -289,17 +330,26 @@ def _with_decimal_comma(ground: Ground) -> set[object]:
     return {name for (name,) in found}
 
 
-def _late(ground: Ground, valid: str) -> Iterator[Note]:
-    """Sources whose newest event lags behind the newest of all."""
-    if sum(source.kind != "items" for source in ground.workspace.sources) < 2:
-        return
-    newest = {
-        str(ground.relation.sources[place]): last
+def _newest(ground: Ground, valid: str) -> dict[str, int]:
+    """The newest valid event of each source; empty where there is but one."""
+    if not _has_several(ground):
+        return {}
+    return {
+        ground.relation.sources[place]: last
         for place, last in ground.fetch(
             f"SELECT source_index, max(ts) FROM source_events WHERE {valid} GROUP BY ALL ORDER BY ALL",
         )
         if isinstance(place, int) and isinstance(last, int)
     }
+
+
+def _has_several(ground: Ground) -> bool:
+    return sum(source.kind != "items" for source in ground.workspace.sources) > 1
+
+
+def _late(ground: Ground, footing: Footing) -> Iterator[Note]:
+    """Sources whose newest event lags behind the newest of all."""
+    newest = footing.newest if _has_several(ground) else {}
     for name, last in newest.items():
         behind = max(newest.values()) - last
         if behind > LATE_MS:

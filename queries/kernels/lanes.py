@@ -15,7 +15,7 @@ from queries.kernels.rule import Rule
 TIME_BITS = 36
 """795 days."""
 PERSON_BITS = 27
-"""134 million codes."""
+"""134 million codes, less one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,11 @@ class Funnel:
 def fits(
     codes: int, first: int, last: int, *, time_bits: int = TIME_BITS, person_bits: int = PERSON_BITS
 ) -> bool:
-    """Whether keys hold codes below ``codes`` and times in ``[first, last]``."""
-    return codes <= 1 << person_bits and last - first < 1 << time_bits
+    """Whether keys hold codes below ``codes`` and times in ``[first, last]``.
+
+    The last code stays free, so that no key and a window add up to more than an int64.
+    """
+    return codes < 1 << person_bits and last - first < 1 << time_bits
 
 
 def key(person: Ints, ts: Ints, base: int, time_bits: int = TIME_BITS) -> Ints:

@@ -230,14 +230,14 @@ def test_events_of_one_time_and_first_step_that_differ_are_left_to_their_order()
 
 
 @pytest.mark.parametrize(
-    ("codes", "last", "is_in"), [(4, 7, True), (5, 7, False), (4, 8, False), (0, -5, True)]
+    ("codes", "last", "is_in"), [(3, 7, True), (4, 7, False), (3, 8, False), (0, -5, True)]
 )
 def test_what_keys_hold(codes: int, last: int, is_in: bool) -> None:
     assert shape.fits(codes, 0, last, time_bits=3, person_bits=2) is is_in
 
 
 def test_the_widest_keys_there_are_fold_as_they_should() -> None:
-    person, end = (1 << shape.PERSON_BITS) - 1, (1 << shape.TIME_BITS) - 1
+    person, end = (1 << shape.PERSON_BITS) - 2, (1 << shape.TIME_BITS) - 1
     assert shape.fits(person + 1, 0, end)
     a = shape.key(np.array([person - 1, person]), np.array([end, 0]), 0)
     b = shape.key(np.array([person, person]), np.array([0, end]), 0)

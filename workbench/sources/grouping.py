@@ -158,26 +158,58 @@ def grouped(build: Build, known: Sequence[tuple[int, Source, NumberedFile, Table
             yield Group(index, source, plan, tuple(files), mapped)
 
 
-def _mapped(build: Build, plan: TablePlan, files: Sequence[NumberedFile]) -> FileMap | NotRead:
+def _mapped(
+    build: Build, plan: TablePlan, files: Sequence[NumberedFile], like: DataFile | None = None
+) -> FileMap | NotRead:
+    """The map of some files, as ``like`` spells their columns, else as the first does."""
     keys = files[0].data.listed.partitions
-    virtual = {
-        key: Typed(_per_file([file.data.listed.partitions.get(key, "") for file in files]), "VARCHAR")
-        for key in keys
-    }
-    stems = _per_file([_stem(file.data.listed) for file in files])
+    beside = {key: _per_file([file.data.listed.partitions.get(key, "") for file in files]) for key in keys}
+    stems = _per_file([stem(file.data.listed) for file in files])
+    return _map(build, plan, like or files[0].data, beside, stems)
+
+
+def _map(
+    build: Build, plan: TablePlan, file: DataFile, beside: Mapping[str, str], stems: str
+) -> FileMap | NotRead:
+    virtual = {key: Typed(sql, "VARCHAR") for key, sql in beside.items()}
     companions = {
-        alias: tuple(build.companion_plans[shape, alias].table.companion.select)  # type: ignore[union-attr]
-        for shape, alias in build.companions
-        if shape == plan.shape
+        alias: tuple(build.companion_plans[plan.shape or "", alias].table.companion.select)  # type: ignore[union-attr]
+        for alias in companions_of(build, plan)
     }
-    return map_file(files[0].data, plan, "f", virtual, stems, companions)
+    return map_file(file, plan, "f", virtual, stems, companions)
+
+
+def companions_of(build: Build, plan: TablePlan) -> dict[str, list[NumberedFile]]:
+    """The files that complete those of a plan, by alias."""
+    return {alias: files for (shape, alias), files in build.companions.items() if shape == plan.shape}
+
+
+def only(build: Build, group: Group, files: tuple[NumberedFile, ...]) -> Group:
+    """A group with some of its files alone, which are read just as they are among all."""
+    # Another file may spell a column otherwise, and with it the name it is known by.
+    mapped = _mapped(build, group.plan, files, group.files[0].data)
+    return replace(group, files=files, map=group.map if isinstance(mapped, NotRead) else mapped)
+
+
+def of_any_file(build: Build, group: Group, file: NumberedFile) -> Group:
+    """A group as it reads a file like this one, where what stands beside the file is called by name.
+
+    Its SQL says how the file is read and can't be run.
+    """
+    beside = {key: f"partition({literal(key)})" for key in file.data.listed.partitions}
+    for data in (file.data, group.files[0].data):
+        mapped = _map(build, group.plan, data, beside, "stem()")
+        if not isinstance(mapped, NotRead) and mapped.canonical.keys() == group.map.canonical.keys():
+            return replace(group, files=(file,), map=mapped)
+    raise AssertionError
 
 
 def _all_names(file: DataFile) -> list[str]:
     return [*(name for name, _ in file.columns), *file.listed.partitions]
 
 
-def _stem(listed: Listed) -> str:
+def stem(listed: Listed) -> str:
+    """The name of a file or table, without its endings."""
     if listed.table is not None:
         return listed.table.rpartition(".")[2]
     return listed.relative.rsplit("/", 1)[-1].split(".", 1)[0]

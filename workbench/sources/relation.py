@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from queries.question import Column, ColumnKind, Note
 from workbench.errors import NoData
-from workbench.sources import drift, times
+from workbench.sources import drift
 from workbench.sources.canonical import COLUMNS, FIXED, ITEM_COLUMNS, is_id, kind_of
-from workbench.sources.duck_types import Typed, json_text, kind_of_type, literal, quote, text
+from workbench.sources.duck_types import kind_of_type, literal, quote
 from workbench.sources.grouping import (
     Build,
     Group,
@@ -22,27 +21,13 @@ from workbench.sources.grouping import (
     planned,
     rows_of,
     timed,
-    zone_of,
 )
 from workbench.sources.mapping import TablePlan, cast, listed
+from workbench.sources.parts import SQL_TYPES, Parts, ReadFile, lost_sql, place
 from workbench.sources.probing import bounds
 from workbench.sources.shapes import shape_named
 from workbench.sources.snapshot import DataFile, SetAside, SourceFiles
-from workbench.sources.taking import UNNESTED_NUMBER
 from workbench.workspace import Source, Workspace
-
-SOURCE_INDEX = "source_index"
-"""The fixed column with the place of an event's source in the workspace, from 0 (``source`` is canonical)."""
-
-_SQL_TYPES: Mapping[ColumnKind, str] = {
-    "text": "VARCHAR",
-    "json": "VARCHAR",
-    "integer": "BIGINT",
-    "money": "BIGINT",
-    "time": "BIGINT",
-    "number": "DOUBLE",
-    "boolean": "BOOLEAN",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +73,10 @@ class Relation:
     """Amounts that stand as text, of CSV those that are no plain number: rows of (place, name, value)."""
     certain: Certain | None
     """What the footers prove of all rows, where they do."""
+    files: tuple[ReadFile, ...]
+    """Every file that yields events, in order of ordinals."""
+    parts: Parts = field(repr=False, compare=False)
+    """What the statements over some files are written from."""
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -95,6 +84,32 @@ class Relation:
         absent = {"fine"} if not self.has_fine else set()
         absent |= set() if self.has_sequence else {"sequence"}
         return tuple(name for name in FIXED if name not in absent)
+
+    def part(self, ordinals: Collection[int]) -> str:
+        """SQL of the same relation over the files with these ordinals alone: same columns, same places.
+
+        Ordinals of no event file add nothing. Raises ValueError for some, but not all of the files whose lines
+        make the orders of a source.
+        """
+        return self.parts.sql(ordinals)
+
+    def lost_part(self, ordinals: Collection[int]) -> str | None:
+        """``lost_sql`` over the files with these ordinals: rows of (ordinal BIGINT, column, count)."""
+        return self.parts.lost(ordinals)
+
+    def certain_files(self, ordinals: Collection[int]) -> dict[int, Certain | None]:
+        """What the footers prove of each of these files that yield events and have rows; None: nothing.
+
+        Reads one footer a file, so it is asked for the files of which one needs to know.
+        """
+        wanted = frozenset(ordinals)
+        return {
+            file.ordinal: None if names is None else _proved(file.data, names)
+            for group in self.parts.groups
+            for names in [_provable(group)]
+            for file in group.files
+            if file.ordinal in wanted and file.data.rows
+        }
 
 
 def relation(workspace: Workspace, sources: Sequence[SourceFiles], sample: Sample | None = None) -> Relation:
@@ -149,14 +164,10 @@ def _written(
     has_fine = any(plan.fine for group in events for name, plan in group.times.items() if name == "ts")
     has_sequence = any("sequence" in group.map.canonical for group in events)
     columns = _columns(events)
-    selects = [_select(build, group, columns, has_fine, has_sequence) for group in events]
-    parts = [sql for group, sql in zip(events, selects, strict=True) if group.plan.kind == "events"]
+    # Nobody looks into values any more, and whoever could holds on to more than the relation.
+    parts = Parts(replace(build, sample=None), tuple(events), columns, has_fine, has_sequence)
     for index, source, _ in pairs:
-        lines = [
-            s for g, s in zip(events, selects, strict=True) if g.plan.kind == "lines" and g.index == index
-        ]
-        if lines:
-            parts.append(_orders(lines, columns, has_fine, has_sequence))
+        if any(group.plan.kind == "lines" and group.index == index for group in events):
             text_ = (
                 f"{source.name}: lines grouped by user and order id into orders: first time; amount, "
                 "quantity, discount, margin and refund summed; conditions and breakdowns on other columns, "
@@ -175,7 +186,7 @@ def _written(
             build.notes += drift.notes(source.name, seen)
     decimals = build.workspace.money.decimals
     return Relation(
-        sql="\nUNION ALL\n".join(parts),
+        sql=parts.sql(),
         items_sql=_items(build, groups),
         columns=tuple(columns.values()),
         notes=tuple(build.notes),
@@ -187,9 +198,11 @@ def _written(
         shapes=tuple(dict.fromkeys(build.shapes)),
         money_decimals=decimals,
         set_aside=tuple(build.set_aside),
-        lost_sql=_lost(build, events),
+        lost_sql=lost_sql(build, events),
         written_sql=_written_amounts(build, events),
         certain=_certain(events),
+        files=parts.files(),
+        parts=parts,
     )
 
 
@@ -213,101 +226,6 @@ def _columns(groups: Sequence[Group]) -> dict[str, Column]:
     return columns | {name: Column(name, kind or "text", canonical=False) for name, kind in kinds.items()}
 
 
-def _select(
-    build: Build, group: Group, columns: Mapping[str, Column], has_fine: bool, has_sequence: bool
-) -> str:
-    taken = group.map.canonical
-    decimals = build.workspace.money.decimals
-    ts = taken["ts"][0]
-    plan = group.times["ts"]
-    out = [f"{times.milliseconds(plan, ts.sql)} AS ts", f"{times.given(ts)} AS ts_given"]
-    if has_fine:
-        out.append(f"{times.finer(plan, ts.sql)} AS fine")
-    if has_sequence:
-        own = (
-            cast("sequence", taken["sequence"], group.plan, decimals)
-            if "sequence" in taken
-            else "NULL::BIGINT"
-        )
-        out.append(f"{own} AS sequence")
-    out += [
-        f"{_place(group.files, group.map.rows is not None)} AS place",
-        f"{group.index}::INTEGER AS {SOURCE_INDEX}",
-    ]
-    out.append(f"{cast('event', taken['event'], group.plan, decimals)} AS event")
-    properties = {name.casefold(): column for name, column in group.map.properties.items()}
-    for name, column in columns.items():
-        if not column.canonical:
-            value = _property(properties.get(name.casefold()), column.kind, group, build)
-        elif name not in taken:
-            value = f"NULL::{_SQL_TYPES[column.kind]}"
-        elif column.kind == "time":
-            value = times.milliseconds(group.times[name], taken[name][0].sql)
-        else:
-            value = cast(name, taken[name], group.plan, decimals)
-        out.append(f"{value} AS {quote(name)}")
-    listing = ",\n  ".join(out)
-    return f"SELECT\n  {listing}\nFROM {rows_of(build, group)}"
-
-
-def _property(column: Typed | None, kind: ColumnKind, group: Group, build: Build) -> str:
-    if column is None or kind_of_type(column.type) is None:
-        return f"NULL::{_SQL_TYPES[kind]}"
-    if kind == "time":
-        plan = times.plan(column, group.plan.time, zone_of(build, group), None)
-        return times.milliseconds(plan, column.sql) if isinstance(plan, times.TimePlan) else "NULL::BIGINT"
-    if kind == "json":
-        return json_text(column)
-    if kind == "text":
-        return text(column)
-    if column.type in ("DOUBLE", "FLOAT"):
-        # NaN is greater than everything to DuckDB, and -0.0 another value than 0.0: neither is meant.
-        return f"CASE WHEN isfinite({column.sql}) THEN CAST({column.sql} AS DOUBLE) + 0.0::DOUBLE END"
-    return column.sql if column.type == _SQL_TYPES[kind] else f"CAST({column.sql} AS {_SQL_TYPES[kind]})"
-
-
-UNNESTED_BITS = 14
-"""Of a place's row, where a row holds many events: those past 2^14 of one row share the last place."""
-
-
-def _place(files: Sequence[NumberedFile], unnested: bool) -> str:
-    first = files[0].ordinal
-    number = "CAST(f.file_index AS BIGINT)"
-    if [file.ordinal for file in files] == list(range(first, first + len(files))):
-        ordinal = f"({number} + {first})"
-    else:
-        ordinal = f"list_extract([{', '.join(f'{file.ordinal}::BIGINT' for file in files)}], {number} + 1)"
-    if unnested:
-        within = f"least(f.{UNNESTED_NUMBER}, {(1 << UNNESTED_BITS) - 1})"
-        return f"({ordinal} << 40) | (f.file_row_number << {UNNESTED_BITS}) | {within}"
-    return f"({ordinal} << 40) | f.file_row_number"
-
-
-def _orders(lines: Sequence[str], columns: Mapping[str, Column], has_fine: bool, has_sequence: bool) -> str:
-    """One event per user and order id; a line without an order id or a time is an event of its own.
-
-    So a line whose time is missing or can't be read is counted and set aside like any event without one.
-    """
-    ids = [name for name in columns if columns[name].canonical and is_id(name)]
-    out = ["min(ts) AS ts", "bool_or(ts_given) AS ts_given"]
-    out += ["arg_min(fine, row(ts, fine)) AS fine"] if has_fine else []
-    out += ["arg_min_null(sequence, place) AS sequence"] if has_sequence else []
-    out += ["min(place) AS place", f"min({SOURCE_INDEX}) AS {SOURCE_INDEX}"]
-    out.append("arg_min_null(event, place) AS event")
-    for name, column in columns.items():
-        own = quote(name)
-        if name == ids[0] or name == "order_id":
-            out.append(own)
-        elif column.canonical and (column.kind == "money" or name == "quantity"):
-            out.append(f"TRY_CAST(sum({own}) AS BIGINT) AS {own}")
-        else:
-            out.append(f"arg_min_null({own}, place) AS {own}")
-    rows = "\nUNION ALL\n".join(lines)
-    alone = "CASE WHEN order_id IS NULL OR ts IS NULL THEN place END"
-    listing = ",\n  ".join(out)
-    return f"SELECT\n  {listing}\nFROM (\n{rows}\n)\nGROUP BY {quote(ids[0])}, order_id, {alone}"
-
-
 def _items(build: Build, groups: Sequence[Group]) -> str | None:
     parts = []
     decimals = build.workspace.money.decimals
@@ -319,7 +237,7 @@ def _items(build: Build, groups: Sequence[Group]) -> str | None:
             for name in ITEM_COLUMNS:
                 taken = items.canonical.get(name)
                 value = (
-                    f"NULL::{_SQL_TYPES[kind_of(name)]}"
+                    f"NULL::{SQL_TYPES[kind_of(name)]}"
                     if taken is None
                     else cast(name, taken, group.plan, decimals)
                 )
@@ -335,63 +253,58 @@ _PER_MS = {"milliseconds": 1, "microseconds": 1_000, "nanoseconds": 1_000_000}
 
 
 def _certain(groups: Sequence[Group]) -> Certain | None:
-    """Only for aware native times and event names that stand in the file as they are."""
+    """What is proved of all files together; the first that proves nothing ends it."""
     if sum(len(group.files) for group in groups) > MOST_CERTAIN:
         return None
-    rows, times_seen = 0, []
+    proved: list[Certain] = []
     for group in groups:
-        ts, event = group.map.canonical["ts"][0], group.map.canonical["event"][0]
-        named = {f"f.{quote(name)}": name for name, _ in group.files[0].data.columns}
-        if (
-            group.plan.kind != "events"
-            or group.map.rows is not None
-            or group.map.where is not None
-            or group.times["ts"].form != "zoned"
-            or ts.sql not in named
-            or event.sql not in named
-            or event.type != "VARCHAR"
-        ):
+        names = _provable(group)
+        if names is None:
             return None
         for file in group.files:
-            if not file.data.rows:
-                continue
-            found = bounds(file.data, [named[ts.sql], named[event.sql]])
-            per_ms = _PER_MS.get(found[0].unit or "") if found else None
-            if not found or per_ms is None or found[0].nulls or found[1].nulls or found[1].least == b"":
-                return None
-            rows += file.data.rows
-            times_seen += [int(str(one)) // per_ms for one in (found[0].least, found[0].greatest)]
-    return Certain(rows, min(times_seen), max(times_seen)) if times_seen else None
-
-
-def _lost(build: Build, groups: Sequence[Group]) -> str | None:
-    parts = []
-    decimals = build.workspace.money.decimals
-    for group in groups:
-        losses = {
-            name: f"count(*) FILTER (({' OR '.join(times.given(one) for one in taken)}) "
-            f"AND {cast(name, taken, group.plan, decimals)} IS NULL)"
-            for name, taken in group.map.canonical.items()
-            if name not in FIXED and kind_of(name) in ("money", "integer") and not _always_fits(name, taken)
-        }
-        if losses:
-            names = ", ".join(literal(name) for name in losses)
-            parts.append(
-                f"SELECT {group.index} AS {SOURCE_INDEX}, unnest([{names}]) AS name, "
-                f"unnest([{', '.join(losses.values())}]) AS lost FROM {rows_of(build, group)}"
-            )
-    if not parts:
+            if file.data.rows:
+                one = _proved(file.data, names)
+                if one is None:
+                    return None
+                proved.append(one)
+    if not proved:
         return None
-    rows = "\n  UNION ALL ".join(parts)
-    counts = f"SELECT {SOURCE_INDEX}, name, CAST(sum(lost) AS BIGINT) FROM (\n  {rows}\n)"
-    return f"{counts}\nGROUP BY ALL HAVING sum(lost) > 0 ORDER BY ALL"
+    rows = sum(one.rows for one in proved)
+    return Certain(rows, min(one.first for one in proved), max(one.last for one in proved))
+
+
+def _provable(group: Group) -> tuple[str, str] | None:
+    """The columns of time and event: only aware native times and names that stand in the files as they are."""
+    ts, event = group.map.canonical["ts"][0], group.map.canonical["event"][0]
+    named = {f"f.{quote(name)}": name for name, _ in group.files[0].data.columns}
+    if (
+        group.plan.kind != "events"
+        or group.map.rows is not None
+        or group.map.where is not None
+        or group.times["ts"].form != "zoned"
+        or ts.sql not in named
+        or event.sql not in named
+        or event.type != "VARCHAR"
+    ):
+        return None
+    return named[ts.sql], named[event.sql]
+
+
+def _proved(file: DataFile, names: tuple[str, str]) -> Certain | None:
+    """What the footer of a file with rows proves by the bounds of its time and event."""
+    found = bounds(file, names)
+    per_ms = _PER_MS.get(found[0].unit or "") if found else None
+    if not found or per_ms is None or found[0].nulls or found[1].nulls or found[1].least == b"":
+        return None
+    first, last = (int(str(one)) // per_ms for one in (found[0].least, found[0].greatest))
+    return Certain(file.rows, first, last)
 
 
 def _written_amounts(build: Build, groups: Sequence[Group]) -> str | None:
     """Columns as they stand in the files alone: an expression of a mapping counts as text and may be a number."""
     parts = []
     for group in groups:
-        place = _place(group.files, group.map.rows is not None)
+        own_place = place(group.files, group.map.rows is not None)
         named = {f"f.{quote(name)}" for name, _ in group.files[0].data.columns}
         plain = all(file.data.listed.format == "csv" for file in group.files)
         for name, taken in group.map.canonical.items():
@@ -401,23 +314,10 @@ def _written_amounts(build: Build, groups: Sequence[Group]) -> str | None:
                 if one.type == "VARCHAR" and one.sql in named:
                     no_number = f" AND TRY_CAST({one.sql} AS DECIMAL(38, 9)) IS NULL" if plain else ""
                     parts.append(
-                        f"SELECT {place} AS place, {literal(name)} AS name, {one.sql} AS value\n"
+                        f"SELECT {own_place} AS place, {literal(name)} AS name, {one.sql} AS value\n"
                         f"FROM {rows_of(build, group)}\nWHERE trim({one.sql}) <> ''{no_number}"
                     )
     return "\nUNION ALL\n".join(parts) or None
-
-
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
-
-
-def _always_fits(name: str, taken: Sequence[Typed]) -> bool:
-    """Whether no value of these types can be lost on the way to a column's BIGINT, so that none need counting."""
-    if kind_of(name) == "integer":
-        return all(one.type in _WHOLE for one in taken)
-    decimals = [_DECIMAL.fullmatch(one.type) for one in taken]
-    # Fifteen digits before the point leave room for every currency's minor unit in a BIGINT.
-    return all(match is not None and int(match[1]) - int(match[2]) <= 15 for match in decimals)
 
 
 # --- what is said about it --------------------------------------------------------------------------------
