@@ -99,7 +99,7 @@ def _fold(side: Side, data: Data, lanes: Lanes | None) -> _Fold:
         values = [shown_value(row[0], by, data) for row in found]
     data.progress(None, "events of the funnel")
     codes = None if values is None else len(values)
-    from_lanes = lane_funnel(side.request, side.within, select.rule)
+    from_lanes = lane_funnel(side.request, side.within, select.rule, data)
     folded, seen = fold_selected(
         data,
         select.sql,

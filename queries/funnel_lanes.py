@@ -1,4 +1,4 @@
-"""Which funnels are folded from lanes: those of bare event names, without a breakdown or a filter."""
+"""Which funnels are folded from lanes: those without a breakdown or a filter over all events."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Sequence
 
 from queries.funnel_request import FunnelRequest
 from queries.funnel_sides import Side
-from queries.kernels.lanes import Funnel, Lanes
+from queries.kernels.lanes import Funnel, Lanes, condition, condition_of
 from queries.kernels.lanes_fold import is_supported
 from queries.kernels.rule import Rule
 from queries.question import Data
 from queries.scope import Within
+from queries.steps import Step, matches
 
 _MANY_SIDES = 3
 """So many funnels over the same events pay for reading them once for all."""
 
 
-def lane_funnel(request: FunnelRequest, within: Within, rule: Rule) -> Funnel | None:
-    """A funnel as lanes are asked for it; None where it reads what they have not: properties, every event."""
-    steps = (*request.steps, *(one.step for one in request.exclude))
-    if any(step.condition is not None for step in steps) or not is_supported(rule):
+def lane_funnel(request: FunnelRequest, within: Within, rule: Rule, data: Data) -> Funnel | None:
+    """A funnel as lanes are asked for it; None where it reads what they have not: other columns, every event."""
+    steps = [*request.steps, *(one.step for one in request.exclude)]
+    names = [_names(step, data) for step in steps]
+    if not is_supported(rule) or not all(_is_apart(step, steps) for step in steps):
         return None
     if request.scope.by is not None or within.where is not None:
         return None
@@ -27,11 +29,27 @@ def lane_funnel(request: FunnelRequest, within: Within, rule: Rule) -> Funnel | 
     # The bounds of the select, which reads as much: equal times are counted among its events.
     return Funnel(
         rule,
-        tuple(step.events for step in request.steps),
-        tuple(one.step.events for one in request.exclude),
+        tuple(names[: len(request.steps)]),
+        tuple(names[len(request.steps) :]),
         low=None if start is None else start - request.tolerance * (len(request.steps) - 1),
         high=None if end is None or request.window is None else end + request.window,
     )
+
+
+def _names(step: Step, data: Data) -> tuple[str, ...]:
+    """The lanes of a step's events."""
+    if step.condition is None:
+        return step.events
+    return (condition(matches(step, data.schema, data.timezone)),)
+
+
+def _is_apart(step: Step, steps: Sequence[Step]) -> bool:
+    """Whether no event of a step with a condition can match another step: it would be in two lanes."""
+    if any(condition_of(name) is not None for name in step.events):
+        return False
+    if step.condition is None:
+        return True
+    return not any(one is not step and set(one.events) & set(step.events) for one in steps)
 
 
 def lanes_of(sides: Sequence[Side], data: Data) -> Lanes | None:
@@ -42,6 +60,7 @@ def lanes_of(sides: Sequence[Side], data: Data) -> Lanes | None:
             side.request,
             side.within,
             side.request.rule(as_of, side.within.range.start, side.within.range.end),
+            data,
         )
         for side in sides
     ]

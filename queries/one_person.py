@@ -34,6 +34,11 @@ class Sessioned(Inspected, Protocol):
         """The rule in force."""
         ...
 
+    @property
+    def by_person(self) -> str | None:
+        """The relation of everybody's events in which one person's are found without reading the others'."""
+        ...
+
     def define_sessions(self) -> Note:
         """Makes ``sessions`` and ``session_events`` of everybody; says by which rule."""
         ...
@@ -57,11 +62,13 @@ class OnePerson:
     is_light: bool
 
 
-def one_person(person: Person, data: Inspected, where: str | None, asked: list[str]) -> OnePerson:
+def one_person(person: Person, data: Sessioned, where: str | None, asked: list[str]) -> OnePerson:
     """Reads the person's events into the table ``user_events``, or says how to read them where they are many.
 
     ``where`` is the scope's filter as SQL. The relation has the columns of ``events`` and ``person``.
     """
+    if data.by_person is not None:
+        return _sorted_out(person, data, data.by_person, where, asked)
     own, shared, most = _combinations(person, data, asked)
     rows = _rows_sql(person, own, shared, data, asked)
     kept = _valid(data) + ("" if where is None else f" AND ({where})")
@@ -82,6 +89,25 @@ def one_person(person: Person, data: Inspected, where: str | None, asked: list[s
         return OnePerson(person, f"(\n  SELECT * FROM user_events WHERE {kept}\n)", True)
     data.remember("user_events", f"{rows}\nLIMIT 0")
     return OnePerson(person, f"(\nSELECT * FROM (\n{rows}\n)\nWHERE {kept}\n)", False)
+
+
+def _sorted_out(
+    person: Person, data: Sessioned, events: str, where: str | None, asked: list[str]
+) -> OnePerson:
+    """The same where events lie by person."""
+    rows = f"SELECT * FROM {events} WHERE person = {person.code}"
+    kept = "TRUE" if where is None else where
+    ((count,),) = data.fetch(f"SELECT count(*) FROM {events} WHERE person = {person.code}")
+    if int(str(count)) > LIGHT:
+        data.remember("user_events", f"{rows}\nLIMIT 0")
+        return OnePerson(person, f"(\nSELECT * FROM (\n{rows}\n)\nWHERE {kept}\n)", False)
+    data.remember("user_events", f"{rows}\nORDER BY place")
+    # Codes are no two readers' alike: whoever pastes it has others.
+    named = f"(SELECT person FROM people WHERE key = {_key(person, data.schema.ids)})"
+    asked.append(
+        f"CREATE OR REPLACE TABLE user_events AS\nSELECT * FROM events WHERE person = {named}\nORDER BY place"
+    )
+    return OnePerson(person, f"(\n  SELECT * FROM user_events WHERE {kept}\n)", True)
 
 
 def _valid(data: Inspected) -> str:

@@ -287,7 +287,7 @@ class Data(Protocol):
         ...
 
     def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
-        """The lanes of all valid events of some names, for a fold without reading; None where there are none.
+        """The lanes of all valid events of some names or conditions, for a fold without reading; None without any.
 
         ``make``: missing ones pay at once, as the question reads as much anyway; else when asked for again.
         """

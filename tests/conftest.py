@@ -12,6 +12,10 @@ import pytest
 
 from tests.driver import ROOT, Command, Ran
 
+# Nothing builds or watches behind the back of a test; those of the store and of live data say so themselves.
+os.environ.setdefault("WORKBENCH_STORE", "off")
+os.environ.setdefault("WORKBENCH_LIVE", "off")
+
 
 @pytest.fixture
 def workbench(tmp_path_factory: pytest.TempPathFactory) -> Command:

@@ -132,6 +132,10 @@ ASKED: dict[str, tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]] = {
     "tolerance": (STEPS, {"tolerance": "2h"}, {"since": "2026-03-02", "until": "2026-03-05"}),
     "never seen": (("view", "carts|cart", "nothing"), {}, {}),
     "one step": (("view",), {"entry": "every"}, {}),
+    "a condition": (("view: channel = 'app'", "cart"), {}, {}),
+    "conditions": (("view", "cart: channel = 'web'", "order|check: channel <> 'app'"), {"order": "any"}, {}),
+    "a condition nobody meets": (("view", "cart: channel = 'nowhere'"), {}, {}),
+    "a condition of an exclusion": (STEPS, {"exclude": ("page: channel = 'web'",)}, {}),
 }
 
 
@@ -161,12 +165,12 @@ def test_whatever_is_counted(scope: dict[str, Any], shop: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("steps", "rules", "scope"),
     [
-        (("view: channel = 'app'", "cart"), {}, {}),
+        (("view: channel = 'app'", "view"), {}, {}),
         (STEPS, {}, {"where": "channel = 'app'"}),
         (STEPS, {}, {"by": "channel"}),
         (STEPS, {"order": "strict"}, {}),
         (STEPS, {"hold": "channel"}, {}),
-        (STEPS, {"exclude": ("page: channel = 'web'",)}, {}),
+        (STEPS, {"exclude": ("cart: channel = 'web'",)}, {}),
     ],
 )
 def test_what_lanes_do_not_hold_is_read_from_files(
@@ -207,7 +211,9 @@ def reading(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     engine = dataset.engine
     stream, fetch = engine.stream, engine.fetch
-    monkeypatch.setattr(engine, "stream", lambda sql, *rest: (asked.append(sql), stream(sql, *rest))[1])
+    monkeypatch.setattr(
+        engine, "stream", lambda sql, *rest, **named: (asked.append(sql), stream(sql, *rest, **named))[1]
+    )
     monkeypatch.setattr(engine, "fetch", lambda sql, *rest: (asked.append(sql), fetch(sql, *rest))[1])
     return asked
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import people, ranges, rules, units
-from queries.kernels.lanes import Lanes
+from queries.kernels.lanes import Lanes, condition_of
 from queries.material import Material, SourceFile
 from queries.question import (
     Column,
@@ -38,7 +38,7 @@ from queries.quoting import quote_identifier
 from queries.suggest import shown
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
-from workbench.errors import Changed, Damaged, EngineDied, UsageError
+from workbench.errors import Cancelled, Changed, Damaged, EngineDied, TimedOut, UsageError, WorkbenchError
 from workbench.lanes import LaneCache
 from workbench.limits import Limits, limits
 from workbench.people_rows import PeopleRows
@@ -77,15 +77,16 @@ def asked(
 ) -> tuple[Dataset, T]:
     """Opens a scope's dataset and asks it a question; answer and dataset belong together.
 
-    Where files changed meanwhile it is asked once more over a new listing, and where a file proves damaged
-    only when its values are read, once more without that file.
+    Where files changed meanwhile it is asked once more over a new listing; where a file proves damaged only
+    when its values are read, once more without that file; and where the store does, once more from the files.
     """
     damaged: dict[Path, str] = {}
     changed = False
+    lost: str | None = None
     while True:
         dataset: Dataset | None = None
         try:
-            dataset = opened(scope, task, memory=memory, threads=threads, damaged=damaged)
+            dataset = opened(scope, task, memory=memory, threads=threads, damaged=damaged, lost_store=lost)
             answer = question(dataset)
             dataset.check_unchanged()
             return dataset, answer
@@ -93,8 +94,14 @@ def asked(
             if changed:
                 raise
             changed = True
-        except (Damaged, EngineDied):
-            found = {} if dataset is None else dataset.find_damaged()
+        except (Damaged, EngineDied, ValueError, IndexError) as error:
+            found_lost = None if dataset is None else dataset.find_lost_store()
+            if found_lost is not None:
+                lost = found_lost
+                continue
+            found = (
+                dataset.find_damaged() if dataset is not None and isinstance(error, WorkbenchError) else {}
+            )
             if not found:
                 raise
             damaged |= found
@@ -107,14 +114,16 @@ def opened(
     memory: str | None = None,
     threads: int | None = None,
     damaged: Mapping[Path, str] = MappingProxyType({}),
+    lost_store: str | None = None,
 ) -> Dataset:
     """The dataset of a scope: ``--data``, else the workspace of this folder or its parents.
 
-    ``damaged`` files, with their reasons, are set aside. Raises :class:`NoData` with what to do when there is
+    ``damaged`` files, with their reasons, are set aside; ``lost_store`` is the file for which no store is read,
+    which a note says. Raises :class:`NoData` with what to do when there is
     neither.
     """
     workspace = chosen(scope.data, scope.mapping)
-    return Dataset(workspace, scope, task, limits(memory, threads), damaged)
+    return Dataset(workspace, scope, task, limits(memory, threads), damaged, lost_store=lost_store)
 
 
 class Dataset:
@@ -129,8 +138,12 @@ class Dataset:
         damaged: Mapping[Path, str] = MappingProxyType({}),
         *,
         importing: Path | None = None,
+        lost_store: str | None = None,
     ) -> None:
-        """``importing`` is the folder of the store that is about to be made of it: then none is read."""
+        """``importing`` is the folder of the store that is about to be made of it: then none is read.
+
+        Nor where ``lost_store`` names the file of it that is damaged.
+        """
         self.workspace = workspace
         self.scope = scope
         # Refused at once, not only where sessions are counted.
@@ -145,7 +158,9 @@ class Dataset:
         self._planner: Planner | None = None
         self._read_files = self._read_lanes = False
         """Where the newest question found its events, other than in the store."""
-        self._stored = None if importing is not None else self._possible_store()
+        self._lost_store = lost_store
+        no_store = importing is not None or lost_store is not None
+        self._stored = None if no_store else self._possible_store()
         self._sources = tuple(_without(files, self._known_damage(files, damaged)) for files in self._list())
         self._engine = self._new_engine(importing)
         self._relation = relation(workspace, self._sources, self.fetch)
@@ -239,6 +254,26 @@ class Dataset:
                     found[file.parquet] = reason
         return found
 
+    def find_lost_store(self) -> str | None:
+        """Reads the store to its end: the file of it that is damaged, for which it is taken away; None otherwise."""
+        if self._stored is not None and self._lost_store is None:
+            self.progress(None, "looking for damage in the store")
+            self._lost_store = self._stored.lost()
+        return None if self._stored is None else self._lost_store
+
+    @contextmanager
+    def _over_store(self) -> Iterator[None]:
+        """Raises :class:`Damaged` for a failure that damage of the store explains."""
+        try:
+            yield
+        except (Cancelled, TimedOut, UsageError):
+            raise
+        except (WorkbenchError, OSError, ValueError, EOFError) as error:
+            path = self.find_lost_store()
+            if path is None:
+                raise
+            raise Damaged(f"the store is damaged: {path}", "run it again: the files are read") from error
+
     def _new_engine(self, importing: Path | None) -> Engine:
         folders = {folder for source in self._sources for folder in source.folders}
         files = [file.parquet for source in self._sources for file in source.files]
@@ -302,12 +337,13 @@ class Dataset:
 
     def _make_table(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """A table of a query's answer, wherever that reads events."""
-        self._engine.execute(
-            f"CREATE OR REPLACE TABLE main.{quote_identifier(name)} AS\n{sql}",
-            parameters,
-            self._task,
-            self._way(sql),
-        )
+        with self._over_store():
+            self._engine.execute(
+                f"CREATE OR REPLACE TABLE main.{quote_identifier(name)} AS\n{sql}",
+                parameters,
+                self._task,
+                self._way(sql),
+            )
 
     def _way(self, sql: str) -> str | None:
         """The schema in which a statement finds its events."""
@@ -324,7 +360,8 @@ class Dataset:
     def survey(self) -> Survey:
         """One pass over everything valid: people, as-of, what was set aside. Made at the first call."""
         if self._surveyed is None:
-            self._surveyed = self._make_survey()
+            with self._over_store():
+                self._surveyed = self._make_survey()
         return self._surveyed
 
     def _make_survey(self) -> Survey:
@@ -339,7 +376,12 @@ class Dataset:
                 self._stored.manifest.columns,
             )
         survey = make_survey(self._ground())
+        if self._lost_store is not None:
+            text = f"the store is damaged and was left out: {self._lost_store}; the files were read"
+            survey = replace(survey, notes=(*survey.notes, Note("store-damaged", text, "warning")))
         self._timings["survey_seconds"] = time.monotonic() - began
+        # What opening asked is no question's.
+        self._read_files = False
         return survey
 
     def _ground(self) -> Ground:
@@ -380,16 +422,18 @@ class Dataset:
 
     def stream(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[Columns]:
         """Batches of a query, in no order unless the SQL gives one."""
-        for batch in self._engine.stream(sql, parameters, self._task, schema=self._way(sql)):
-            self._rows_read += len(next(iter(batch.values()), ()))
-            yield batch
+        with self._over_store():
+            for batch in self._engine.stream(sql, parameters, self._task, schema=self._way(sql)):
+                self._rows_read += len(next(iter(batch.values()), ()))
+                yield batch
 
     def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
         """A small answer, whole; the same one until a relation is made anew."""
         kept = None if parameters else self._answers.get(sql)
         if kept is not None:
             return list(kept)
-        found = self._engine.fetch(sql, parameters, self._task, self._way(sql))
+        with self._over_store():
+            found = self._engine.fetch(sql, parameters, self._task, self._way(sql))
         if not parameters and len(found) <= _MOST_KEPT_ROWS and len(self._answers) < _MOST_KEPT_ANSWERS:
             self._answers[sql] = list(found)
         return found
@@ -402,14 +446,27 @@ class Dataset:
     def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
         """The lanes of some events: the store's, those kept, or new ones where that pays and they fit."""
         survey = self.survey()
-        found = None
-        if self._stored is not None and self.scope.who is None and self.scope.unit == "user" and events:
-            stored = self._stored.lanes()
-            found = None if stored is None else stored.of(events)
-        if found is None:
-            found = self._lanes.of(events, survey, self.stream, make=make)
-        self._read_lanes = found is not None
+        found = self._stored_lanes(events) or self._lanes.of(events, survey, self.stream, make=make)
+        self._read_lanes, self._read_files = found is not None, False
         return found
+
+    def _stored_lanes(self, events: Sequence[str]) -> Lanes | None:
+        """The lanes of the store, where it has any of the events in scope, beside those of conditions."""
+        if self._stored is None or self.scope.who is not None or self.scope.unit != "user" or not events:
+            return None
+        with self._over_store():
+            stored = self._stored.lanes()
+        if stored is None:
+            return None
+        index = stored.index
+        self._lanes.align(index.base, index.time_bits, index.person_bits)
+        found = stored.of(name for name in events if condition_of(name) is None)
+        conditions = [name for name in events if condition_of(name) is not None]
+        if not conditions:
+            return found
+        # What sorted runs say of one condition costs less than the select they spare.
+        made = self._lanes.of(conditions, self.survey(), self.stream, make=True)
+        return None if made is None else Lanes(index.base, {**found.keys, **made.keys}, index.time_bits)
 
     def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
         """The code of the person of each unit: itself, where people or raw ids are counted."""
@@ -545,6 +602,13 @@ class Dataset:
         """How events become sessions: as asked, else as the workspace says."""
         return session_rule(self.workspace, self.scope)
 
+    @property
+    def by_person(self) -> str | None:
+        """The relation of everybody's events in which one person's are found without reading the others'."""
+        self.survey()
+        is_sorted = self._planner is not None and self._planner.is_whole
+        return self._ground().all_events if is_sorted else None
+
     def define_sessions(self) -> Note:
         """Makes the relation ``sessions``, which no question has made yet; says by which rule."""
         self.survey()
@@ -587,9 +651,10 @@ class Dataset:
         wanted = np.zeros(int(codes[-1]) + 1 if len(codes) else 0, bool)
         wanted[codes] = True
         sql = f"SELECT person, id, kind FROM people WHERE person < {len(wanted)} ORDER BY kind DESC, id"
-        for batch in self._engine.stream(sql, task=self._task):
-            chosen = wanted[batch["person"].astype(np.int64)]
-            yield from zip(batch["id"][chosen].tolist(), batch["kind"][chosen].tolist(), strict=True)
+        with self._over_store():
+            for batch in self._engine.stream(sql, task=self._task):
+                chosen = wanted[batch["person"].astype(np.int64)]
+                yield from zip(batch["id"][chosen].tolist(), batch["kind"][chosen].tolist(), strict=True)
 
     def _path(self) -> str:
         """Where the newest question found its events."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from queries.kernels.lanes import PERSON_BITS, TIME_BITS, Lanes, fits, key
+from queries.kernels.lanes import PERSON_BITS, TIME_BITS, Lanes, condition_of, fits, key
 from queries.question import Columns, Survey
 from queries.quoting import quote_literal
 
@@ -30,9 +30,17 @@ class LaneCache:
     ) -> None:
         self._most_keys = most_bytes // 8
         self._time_bits, self._person_bits = time_bits, person_bits
+        self._base: int | None = None
         self._lanes: OrderedDict[str, Ints] = OrderedDict()
         self._asked: set[str] = set()
         self._too_many: set[frozenset[str]] = set()
+
+    def align(self, base: int, time_bits: int, person_bits: int) -> None:
+        """From now on keys are such as these, so that they fold beside others; what was made otherwise goes."""
+        wanted = base, time_bits, person_bits
+        if wanted != (self._base, self._time_bits, self._person_bits):
+            self._lanes.clear()
+            self._base, self._time_bits, self._person_bits = wanted
 
     @property
     def bytes(self) -> int:
@@ -46,7 +54,8 @@ class LaneCache:
         """
         if not names or survey.first is None or survey.last is None:
             return None
-        fitting = self._fits(survey.codes, survey.first, survey.last)
+        base = survey.first if self._base is None else self._base
+        fitting = self._fits(survey.codes, base, survey.last)
         if not fitting or frozenset(names) in self._too_many:
             return None
         missing = [name for name in names if name not in self._lanes]
@@ -57,7 +66,7 @@ class LaneCache:
             return None
         for name in names:
             self._lanes.move_to_end(name)
-        return Lanes(survey.first, {name: self._lanes[name] for name in names}, self._time_bits)
+        return Lanes(base, {name: self._lanes[name] for name in names}, self._time_bits)
 
     def _fits(self, codes: int, first: int, last: int) -> bool:
         return fits(codes, first, last, time_bits=self._time_bits, person_bits=self._person_bits)
@@ -65,7 +74,8 @@ class LaneCache:
     def _make(self, missing: Sequence[str], names: Sequence[str], survey: Survey, stream: Stream) -> bool:
         """Makes the missing lanes and makes room for them; whether they fit beside the others asked for."""
         needed = sum(len(self._lanes[name]) for name in names if name in self._lanes)
-        made = self._read(missing, survey, stream, self._most_keys - needed)
+        base = survey.first or 0 if self._base is None else self._base
+        made = self._read(missing, base, stream, self._most_keys - needed)
         if made is None:
             self._too_many.add(frozenset(names))
             return False
@@ -81,10 +91,25 @@ class LaneCache:
         return True
 
     def _read(
-        self, names: Sequence[str], survey: Survey, stream: Stream, most_keys: int
+        self, names: Sequence[str], base: int, stream: Stream, most_keys: int
     ) -> Mapping[str, Ints] | None:
-        """The lanes of events, from one select; None where they are more than ``most_keys`` or too wide."""
-        base = survey.first or 0
+        """The lanes of events, of all names at once; None where they are more than ``most_keys`` or too wide."""
+        bare = [name for name in names if condition_of(name) is None]
+        # An event may meet several conditions: each is read by itself.
+        selects = [bare] if bare else []
+        selects += [[name] for name in names if condition_of(name) is not None]
+        lanes: dict[str, Ints] = {}
+        for selected in selects:
+            made = self._select(selected, base, stream, most_keys - sum(map(len, lanes.values())))
+            if made is None:
+                return None
+            lanes |= made
+        return lanes
+
+    def _select(
+        self, names: Sequence[str], base: int, stream: Stream, most_keys: int
+    ) -> Mapping[str, Ints] | None:
+        """The lanes of names or of one condition, from one select."""
         pieces: list[list[Ints]] = [[] for _ in names]
         count = 0
         for batch in stream(lanes_sql(names)):
@@ -116,7 +141,7 @@ def _split(keys: Ints, lane: Ints, pieces: Sequence[list[Ints]]) -> None:
 
 
 def lanes_sql(names: Sequence[str]) -> str:
-    """Person, time and number of the name of every event of some names."""
-    named = [f"event = {quote_literal(name)}" for name in names]
+    """Person, time and number of the name, or of the one condition, of every event of some."""
+    named = [condition_of(name) or f"event = {quote_literal(name)}" for name in names]
     cases = " ".join(f"WHEN {match} THEN {place}" for place, match in enumerate(named))
     return f"SELECT e.person, e.ts, CASE {cases} END AS lane\nFROM events e\nWHERE {' OR '.join(named)}"

@@ -39,6 +39,8 @@ class Planner:
         self._missing_words = {column.name.casefold() for column in missing if column.canonical}
         self._missing_words |= {"ts_given", "source_events", "columns"}
         self._ids = {name.casefold() for name in ids}
+        self.is_whole = not missing
+        """Whether the runs have every column that the files have."""
         self._relations: dict[str, set[str]] = {SCHEMA: set(), IDS_SCHEMA: set()}
 
     def know(self, relation: str, schema: str) -> None:
@@ -52,9 +54,10 @@ class Planner:
     def schema(self, sql: str) -> str | None:
         """The schema a statement is asked in; None for that of the files."""
         bare = _bare(sql)
-        if any(not _is_of_query(star, bare) for star in _STAR.finditer(bare)):
-            return None
-        return self._carrying(bare)
+        found = self._carrying(bare)
+        if found is not None and any(not _is_of_query(star, bare) for star in _STAR.finditer(bare)):
+            return IDS_SCHEMA if self.is_whole else None
+        return found
 
     def carries(self, sql: str, schema: str) -> bool:
         """Whether a relation can be defined in a schema; a star in it stands for that schema's columns."""

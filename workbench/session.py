@@ -14,9 +14,10 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from queries import QUESTIONS
+from workbench.live import StoreLook
 from workbench.runner import GRACE_SECONDS, Task
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class Session:
         self._served: WeakSet[Dataset] = WeakSet()
         """That of an answer whose people were asked for last: it may be kept no longer."""
         self._catalogues: dict[Scope, Catalogue] = {}
+        self._looks: WeakKeyDictionary[Dataset, tuple[int, StoreLook]] = WeakKeyDictionary()
+        """Of each dataset opened: how often files had come in before, and the store since."""
+        self._renewals = 0
+        self.opening_seconds = 0.0
+        """What the newest answer cost for which a dataset had to be opened."""
         self._waiting: deque[Job[Any]] = deque()
         self._running: Job[Any] | None = None
         self._coming: set[Job[Any]] = set()
@@ -144,6 +150,10 @@ class Session:
         timer = threading.Timer(GRACE_SECONDS, self._leave, (job,))
         timer.daemon = True
         timer.start()
+
+    def renew(self) -> None:
+        """Files came in: what was opened before answers no further question."""
+        self._renewals += 1
 
     def close(self) -> None:
         """Interrupts whatever runs; nothing is delivered any more."""
@@ -222,7 +232,10 @@ class Session:
     def over(
         self, scope: Scope, task: Task, question: Callable[[Dataset], T], *, anew: bool = False
     ) -> tuple[Dataset, T]:
-        """Asks the kept dataset of a scope, or a new one where files changed, or ``anew`` says so."""
+        """Asks the kept dataset of a scope, or a new one where there is reason to list the files again.
+
+        Reasons: files changed or came in, a store of those listed is there by now, or ``anew`` says so.
+        """
         if not self._loaded:
             self._load()
         from workbench.dataset import asked
@@ -232,6 +245,9 @@ class Session:
         # In this order: work that was left behind has been cancelled, and gets no hold of what took over.
         task.check()
         kept = None if anew else datasets.get(key)
+        if kept is not None and self._is_outdated(kept):
+            datasets.pop(key, None)
+            kept = None
         if kept is not None:
             kept.serve(task)
             try:
@@ -243,14 +259,22 @@ class Session:
             else:
                 datasets.move_to_end(key)
                 return kept, found
+        # Looked at before: what comes while it is opened may be in it or not.
+        look, began = (self._renewals, StoreLook(key)), time.monotonic()
         dataset, found = asked(key, task, question, memory=self._memory, threads=self._threads)
         task.check()
+        self.opening_seconds = time.monotonic() - began
+        self._looks[dataset] = look
         self._catalogues.pop(key, None)
         datasets[key] = dataset
         while len(datasets) > MOST_KEPT:
             dropped, _ = datasets.popitem(last=False)
             self._catalogues.pop(dropped, None)
         return dataset, found
+
+    def _is_outdated(self, dataset: Dataset) -> bool:
+        looked = self._looks.get(dataset)
+        return looked is not None and (looked[0] < self._renewals or looked[1].has_come(dataset))
 
     def _load(self) -> None:
         from workbench.loading import loading

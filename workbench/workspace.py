@@ -21,6 +21,7 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 MoneyUnit = Literal["major", "minor"]
 DecimalMark = Literal[".", ","]
 Rule = Literal["none", "event_id", "row"]
+Build = Literal["auto", "never"]
 
 _DECIMALS: Mapping[str, int] = MappingProxyType(
     dict.fromkeys(
@@ -148,6 +149,15 @@ class Valid:
     until: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """When a store is built without being asked for, and how much all stores may take."""
+
+    build: Build = "auto"
+    quota: int = 20_000_000_000
+    """Bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """A folder, its sources and the rules that hold for all of them."""
@@ -164,6 +174,7 @@ class Workspace:
     sessions: Sessions = Sessions()
     dedup: Rule = "none"
     valid: Valid = Valid()
+    store: Keeping = Keeping()
     file: Path | None = None
     """The ``workbench.toml`` it was read from; None over bare paths."""
 

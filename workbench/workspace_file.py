@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from workbench.toml_reader import Reader, Table, read_toml
 from workbench.workspace import (
     ROLES,
     SCHEMA,
+    Build,
     DecimalMark,
     Ids,
+    Keeping,
     Kind,
     Money,
     MoneyUnit,
@@ -30,13 +33,15 @@ from workbench.workspace import (
     Workspace,
 )
 
-_TOP = ("schema", "timezone", "source", "roles", "ids", "money", "sessions", "dedup", "valid")
+_TOP = ("schema", "timezone", "source", "roles", "ids", "money", "sessions", "dedup", "valid", "store")
 _SOURCE = ("name", "path", "table", "kind", "shape", "encoding", "zone", "event", "map", "time", "money")
 
 ENCODINGS = "as Python names it: gb18030 (Chinese Excel), latin-1, cp1252, shift_jis, utf-16"
 """The hint about an encoding nobody knows."""
 
 _SOURCE_MONEY = ("unit", "decimal")
+
+_POWERS = {"KB": 1, "MB": 2, "GB": 3, "TB": 4}
 
 
 def read_workspace(path: Path, root: Path, cache: Path) -> Workspace:
@@ -192,12 +197,13 @@ def _take(table: Table, key: str) -> Take:
 
 def _settings(top: Table, workspace: Workspace, money_keys: Sequence[str] = ()) -> Workspace:
     ids, money, sessions = top.table("ids"), top.table("money"), top.table("sessions")
-    dedup, valid = top.table("dedup"), top.table("valid")
+    dedup, valid, store = top.table("dedup"), top.table("valid"), top.table("store")
     ids.only(("trust", "junk"))
     money.only(("currency", "decimals", *money_keys))
     sessions.only(("gap", "cut_on_campaign"))
     dedup.only(("rule",))
     valid.only(("from", "to"))
+    store.only(("build", "quota"))
     return replace(
         workspace,
         timezone=_zone(top, "timezone") or "UTC",
@@ -207,7 +213,18 @@ def _settings(top: Table, workspace: Workspace, money_keys: Sequence[str] = ()) 
         sessions=Sessions(_gap(sessions), sessions.boolean("cut_on_campaign")),
         dedup=dedup.choice("rule", get_args(Rule)) or "none",
         valid=Valid(valid.moment("from"), valid.moment("to")),
+        store=Keeping(store.choice("build", get_args(Build)) or "auto", _quota(store)),
     )
+
+
+def _quota(table: Table) -> int:
+    text = table.text("quota")
+    if text is None:
+        return Keeping().quota
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(KB|MB|GB|TB)", text.strip().upper(), re.ASCII)
+    if found is None:
+        raise table.error(f"{text} is no size", "quota", "write it like 500MB or 20GB")
+    return round(float(found[1]) * 1000 ** _POWERS[found[2]])
 
 
 def _money(table: Table) -> Money:

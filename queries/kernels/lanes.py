@@ -20,18 +20,18 @@ PERSON_BITS = 27
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """The lanes of some event names; where they lie, in memory or mapped, is their maker's business."""
+    """The lanes of some event names or conditions; where they lie, in memory or mapped, is their maker's business."""
 
     base: int
     """The time of offset 0, ms."""
     keys: Mapping[str, Ints]
-    """By event name, ascending; a name that no event has is an empty lane."""
+    """By event name or :func:`condition`, ascending; one that no event has is an empty lane."""
     time_bits: int = TIME_BITS
 
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """A funnel of bare event names."""
+    """A funnel of event names and conditions; no event is in two of its lanes."""
 
     rule: Rule
     steps: tuple[tuple[str, ...], ...]
@@ -51,6 +51,19 @@ class Funnel:
             sum(1 << place for place, names in enumerate(self.steps) if name in names),
             sum(1 << place for place, names in enumerate(self.excludes) if name in names),
         )
+
+
+_CONDITION = "\0"
+
+
+def condition(sql: str) -> str:
+    """The name of the lane of all events that meet a condition, as SQL over ``events``."""
+    return _CONDITION + sql
+
+
+def condition_of(name: str) -> str | None:
+    """The condition of a lane; None for that of an event name."""
+    return name[len(_CONDITION) :] if name.startswith(_CONDITION) else None
 
 
 def fits(

@@ -171,6 +171,13 @@ class StoredEvents:
             newest=dict(sorted(newest.items(), key=lambda one: order[one[0]])),
         )
 
+    def lost(self) -> str | None:
+        """Which of its files is damaged, after reading them all: then it is taken away. None where none is."""
+        path = self._reading.damage()
+        if path is not None:
+            self._reading.give_up()
+        return path
+
     @property
     def has_shared(self) -> bool:
         """Whether time may decide for some combination."""

@@ -38,12 +38,13 @@ from workbench.store.locks import (
     try_lock,
 )
 from workbench.store.manifest import FOLDER, Manifest
+from workbench.store.seals import LEASE as _LEASE
+from workbench.store.seals import broken_hash, broken_mark, seal
 
 RETIRE_SECONDS = 7 * 86_400
 """A store of another signature is kept for so long after its last use."""
 
 _MANIFEST = "manifest.json"
-_LEASE = "lease"
 _NEW = ".new-"
 _SIGNATURE = re.compile("[0-9a-f]+")
 _TOUCH_SECONDS = 3_600
@@ -64,6 +65,21 @@ class Reading:
     def path(self, relative: str) -> Path:
         """Where a file of the manifest is."""
         return self.folder.root / relative
+
+    def damage(self) -> str | None:
+        """Which file is not what was written, after reading all of them; None where all are."""
+        return broken_mark(self.folder.root, self.manifest.sizes) or broken_hash(
+            self.folder.root, self.manifest.sizes
+        )
+
+    def give_up(self) -> None:
+        """Takes a damaged store away, so that the next import makes it anew; one that followed it stays.
+
+        Where another import runs or the disk refuses, it stays too: whoever reads it finds the same.
+        """
+        with suppress(Changed, QueryFailed, OSError), self.folder.writing() as writing:
+            if self.folder._raw() == self._raw:
+                writing.drop()
 
     def close(self) -> None:
         """Gives the files back, and deletes those that only this reader kept; harmless when called again."""
@@ -88,12 +104,17 @@ class StoreFolder:
         self.root = root
 
     def load(self) -> Manifest | None:
-        """The manifest, if all it names is there with the right sizes; of files that may go the next moment."""
+        """The manifest, if all it names is there to the byte; of files that may go the next moment.
+
+        It reads everything: what an import builds upon must not carry damage on.
+        """
         try:
             manifest = self._parsed(self._raw())
         except OSError:
             return None
-        return manifest if manifest is not None and self._whole(manifest) else None
+        if manifest is None or not self._whole(manifest):
+            return None
+        return manifest if broken_hash(self.root, manifest.sizes) is None else None
 
     def reading(self) -> Reading | None:
         """The store as it is now, held; None where there is none that can be used.
@@ -178,15 +199,13 @@ class StoreFolder:
         return manifest if manifest is not None and manifest.signature == self.root.name else None
 
     def _whole(self, manifest: Manifest) -> bool:
-        """Whether all named files are there as they were; links are none of ours."""
+        """Whether nobody touched a named file since; links are none of ours."""
         try:
             folders = {Path(*Path(path).parts[:depth]) for path in manifest.sizes for depth in _depths(path)}
-            return all(stat.S_ISDIR((self.root / folder).lstat().st_mode) for folder in folders) and all(
-                stat.S_ISREG((state := (self.root / path).lstat()).st_mode) and state.st_size == size
-                for path, size in manifest.sizes.items()
-            )
+            are_folders = all(stat.S_ISDIR((self.root / folder).lstat().st_mode) for folder in folders)
         except OSError:
             return False
+        return are_folders and broken_mark(self.root, manifest.sizes) is None
 
     def _named(self) -> frozenset[str]:
         manifest = self._parsed(self._raw())
@@ -323,7 +342,10 @@ class Writing:
             if self.folder._parsed(raw) != manifest:
                 raise ValueError("a manifest that could not be read back")
             for place in self._new:
+                # Times are settled only when all is written.
                 sync_tree(place)
+                seal(place)
+                sync_folder(place)
             if not self.folder._whole(manifest):
                 raise QueryFailed(f"a file of the store {root} is missing or not as it was", "run it again")
             sync_folder(root)

@@ -229,7 +229,7 @@ def _link(linking: _Linking) -> None:
     linking.run(
         "CREATE OR REPLACE TABLE changed AS\n"
         "SELECT linked_ids.raw_events AS combo, linked_ids.key, linked_ids.shared,\n"
-        "  combos.combo IS NOT NULL AS known, combos.person AS person_before, combos.shared AS shared_before\n"
+        "  combos.combo IS NOT NULL AS known, combos.person AS person_before\n"
         "FROM linked_ids LEFT JOIN combos ON combos.combo = linked_ids.raw_events\n"
         "WHERE combos.combo IS NULL OR linked_ids.key IS DISTINCT FROM combos.key"
     )
@@ -284,7 +284,8 @@ def _affected(linking: _Linking) -> NDArray[np.int64]:
     """Who may have lost or won known events.
 
     Those are the people of combinations that changed or went; and where time decides, everybody who was seen
-    with an id beside which something changed, or somebody was seen again.
+    with an id beside which something changed, or somebody was seen again. Where time decides no more, whoever
+    had such events is among the former, or has them all now.
     """
     if not linking.first_combo:
         return np.empty(0, np.int64)
@@ -306,9 +307,7 @@ def _affected(linking: _Linking) -> NDArray[np.int64]:
         parts.append(
             f"SELECT person FROM combos WHERE {own} IN (\n"
             f"  SELECT {own} FROM combos WHERE shared = {place} AND combo < {linking.first_combo}\n"
-            f"    AND {own} IN (SELECT {own} FROM stirred)\n"
-            f"  UNION ALL SELECT {own} FROM combos JOIN relinked ON relinked.combo = combos.combo\n"
-            f"    AND shared_before = {place})"
+            f"    AND {own} IN (SELECT {own} FROM stirred))"
         )
     every = "\nUNION ALL ".join(parts)
     sql = (
@@ -319,12 +318,9 @@ def _affected(linking: _Linking) -> NDArray[np.int64]:
 
 
 def _shared_places(linking: _Linking) -> list[int]:
-    """The places of the kinds of which some combination's deciding id is shared, or was."""
+    """The places of the kinds of which some combination's deciding id is shared."""
     found = linking.engine.fetch(
-        "SELECT shared FROM combos WHERE shared IS NOT NULL\n"
-        "UNION SELECT shared_before FROM relinked WHERE shared_before IS NOT NULL ORDER BY ALL",
-        None,
-        linking.task,
+        "SELECT DISTINCT shared FROM combos WHERE shared IS NOT NULL ORDER BY shared", None, linking.task
     )
     return [int(str(place)) for (place,) in found]
 

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _TEXT = re.compile(rb'\{"format":([0-9]{1,9}),"check":"([0-9a-f]{32})","manifest":(.*)\}', re.DOTALL)
 _BITS = 63
 # What decides how people meet the events, or where the cache is, but not what the events are.
-_NOT_SIGNED = frozenset({"root", "cache", "roles", "sessions", "file"})
+_NOT_SIGNED = frozenset({"root", "cache", "roles", "sessions", "store", "file"})
 
 
 @dataclass(frozen=True, slots=True)
