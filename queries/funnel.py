@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from queries import ranges
-from queries.funnel_fold import fold_selected
+from queries.funnel_fold import FromLanes, fold_selected
 from queries.funnel_groups import Cohort
-from queries.funnel_lanes import lane_funnel, lanes_of
+from queries.funnel_lanes import lane_funnel, lanes_of, values_of
 from queries.funnel_request import OTHERS, PREVIOUS, FunnelRequest, request
 from queries.funnel_select import select_of
 from queries.funnel_sides import Side, never_seen, rule_of, sides_of, under_peers, unknown_ids, unlike
@@ -94,19 +94,24 @@ def _fold(side: Side, data: Data, lanes: Lanes | None) -> _Fold:
         data.progress(None, "values of the properties")
         data.remember(name, sql)
     values: list[str] | None = None
+    codes: dict[str, int] = {}
     if by is not None:
         found = data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")
         values = [shown_value(row[0], by, data) for row in found]
+        codes = {str(value): code for code, (value,) in enumerate(found)}
     data.progress(None, "events of the funnel")
-    codes = None if values is None else len(values)
-    from_lanes = lane_funnel(side.request, side.within, select.rule, data)
+    asked = lane_funnel(side.request, side.within, select.rule, data)
+    from_lanes = None
+    if lanes is not None and asked is not None:
+        valued = None if by is None else values_of(side.request, asked, data)
+        from_lanes = FromLanes(lanes, asked, valued, lambda value: codes.get(value, -1))
     folded, seen = fold_selected(
         data,
         select.sql,
         select.rule,
         packed=select.packed,
-        values=codes,
-        lanes=None if lanes is None or from_lanes is None else (lanes, from_lanes),
+        values=None if values is None else len(values),
+        lanes=from_lanes,
     )
     folded = replace(folded, open=folded.open & data.running(folded.person))
     return _Fold(side, folded, values, seen, select.statements)

@@ -3,13 +3,15 @@ that is exact, else whole, else person by person where they do not fit into memo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from queries.kernels import funnel as kernel
 from queries.kernels import lanes_fold
+from queries.kernels.lane_values import ValuedLane, with_values, without
 from queries.kernels.lanes import Funnel, Lanes
 from queries.kernels.ordering import Events, Packing
 from queries.question import Columns, Data
@@ -21,6 +23,19 @@ PACKED_FACTOR = 4
 
 MOST_UNSETTLED = 20_000
 """People whose events are read beside lanes; for more of them everything is."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromLanes:
+    """What takes the place of a select: lanes with the same events."""
+
+    lanes: Lanes
+    asked: Funnel
+    valued: tuple[int, ValuedLane] | None
+    """For a breakdown: the step, from 0, whose event has the value, and that step's events."""
+    code_of: Callable[[str], int]
+    """The breakdown's code of a value."""
+
 
 TIES = {
     "fine": "e.fine",
@@ -37,7 +52,7 @@ def fold_selected(
     *,
     packed: bool,
     values: int | None,
-    lanes: tuple[Lanes, Funnel] | None = None,
+    lanes: FromLanes | None = None,
 ) -> tuple[kernel.Folded, int]:
     """The fold over the events of a select, and the bits of the steps that any of them matched.
 
@@ -48,7 +63,7 @@ def fold_selected(
     are folded in their place.
     """
     if lanes is not None:
-        from_lanes = _fold_lanes(data, select, *lanes)
+        from_lanes = _fold_lanes(data, select, lanes, values)
         if from_lanes is not None:
             return from_lanes
     found = _fold_packed(data, select, rule, values) if packed else None
@@ -73,18 +88,36 @@ def fold_selected(
     return kernel.merge(parts, rule.steps), seen
 
 
-def _fold_lanes(data: Data, select: str, lanes: Lanes, asked: Funnel) -> tuple[kernel.Folded, int] | None:
+def _fold_lanes(
+    data: Data, select: str, given: FromLanes, values: int | None
+) -> tuple[kernel.Folded, int] | None:
     """The fold over lanes, and over the events of the people whom it leaves; None where they are many."""
-    found = lanes_fold.fold(lanes, asked, threads=data.threads)
-    if len(found.unsettled) > MOST_UNSETTLED:
+    if values is not None and given.valued is None:
         return None
-    if not len(found.unsettled):
-        return found.folded, found.seen
-    people = {"people": found.unsettled.tolist()}
-    data.remember("unsettled_people", "SELECT unnest($people) AS person", people)
+    lanes, asked = given.lanes, given.asked
+    found = lanes_fold.fold(lanes, asked, threads=data.threads)
+    folded, ambiguous = found.folded, np.empty(0, np.int64)
+    if given.valued is not None:
+        folded, ambiguous = with_values(folded, lanes, given.valued[1], given.valued[0], given.code_of)
+    if len(found.unsettled) + len(ambiguous) > MOST_UNSETTLED:
+        return None
+    if len(found.unsettled):
+        rest = _fold_people(data, select, asked, found.unsettled, values)
+        folded = kernel.merge([folded, rest], asked.rule.steps)
+    if len(ambiguous):
+        rest = _fold_people(data, select, asked, ambiguous, values)
+        # Their events were counted where equal times are; only whose value it is was not told.
+        rest = replace(rest, tied_events=0, removed=rest.removed[:0])
+        folded = kernel.merge([without(folded, ambiguous), rest], asked.rule.steps)
+    return folded, found.seen
+
+
+def _fold_people(data: Data, select: str, asked: Funnel, people: Ints, values: int | None) -> kernel.Folded:
+    """The fold over the events of some people."""
+    data.remember("unsettled_people", "SELECT unnest($people) AS person", {"people": people.tolist()})
     theirs = select + "\n  AND e.person IN (SELECT person FROM unsettled_people)"
-    rest, _ = fold_selected(data, theirs, asked.rule, packed=False, values=None)
-    return kernel.merge([found.folded, rest], asked.rule.steps), found.seen
+    folded, _ = fold_selected(data, theirs, asked.rule, packed=False, values=values)
+    return folded
 
 
 def _fold_packed(

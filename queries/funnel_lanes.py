@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from queries.expression import compile_value
 from queries.funnel_request import FunnelRequest
 from queries.funnel_sides import Side
+from queries.kernels.lane_values import ValuedLane
 from queries.kernels.lanes import Funnel, Lanes, condition, condition_of
 from queries.kernels.lanes_fold import is_supported
 from queries.kernels.rule import Rule
@@ -23,7 +25,7 @@ def lane_funnel(request: FunnelRequest, within: Within, rule: Rule, data: Data) 
     names = [_names(step, data) for step in steps]
     if not is_supported(rule) or not all(_is_apart(step, steps) for step in steps):
         return None
-    if request.scope.by is not None or within.where is not None:
+    if within.where is not None or (request.scope.by is not None and _step_of_value(rule) is None):
         return None
     start, end = within.range.start, within.range.end
     # The bounds of the select, which reads as much: equal times are counted among its events.
@@ -50,6 +52,26 @@ def _is_apart(step: Step, steps: Sequence[Step]) -> bool:
     if step.condition is None:
         return True
     return not any(one is not step and set(one.events) & set(step.events) for one in steps)
+
+
+def _step_of_value(rule: Rule) -> int | None:
+    """The one step, from 0, of which the breakdown reads the event; None where it is no one step."""
+    if rule.order != "ordered":
+        return None
+    if rule.at == "first":
+        return 0
+    return int(rule.at.removeprefix("step:")) - 1 if rule.at.startswith("step:") else None
+
+
+def values_of(request: FunnelRequest, asked: Funnel, data: Data) -> tuple[int, ValuedLane] | None:
+    """The step, from 0, whose event has the breakdown's value, and its events with theirs; None where not to be had."""
+    step = _step_of_value(asked.rule)
+    if step is None or request.scope.by is None:
+        return None
+    value = compile_value(request.scope.by, data.schema, timezone=data.timezone).sql
+    match = matches(request.steps[step], data.schema, data.timezone)
+    valued = data.valued_lane(match, f"CAST({value} AS VARCHAR)")
+    return None if valued is None else (step, valued)
 
 
 def lanes_of(sides: Sequence[Side], data: Data) -> Lanes | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from queries.kernels.lane_values import ValuedLane
     from queries.kernels.lanes import Lanes
 
 Scalar = str | int | float | bool | None
@@ -290,6 +291,13 @@ class Data(Protocol):
         """The lanes of all valid events of some names or conditions, for a fold without reading; None without any.
 
         ``make``: missing ones pay at once, as the question reads as much anyway; else when asked for again.
+        """
+        ...
+
+    def valued_lane(self, match: str, value: str) -> ValuedLane | None:
+        """The events that meet a condition, by person and time, with a property's value; both as SQL.
+
+        Their keys are such as those of the lanes last given; None where there were none or memory does not do.
         """
         ...
 

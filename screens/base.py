@@ -15,11 +15,12 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from queries import QUESTIONS
-from queries.question import QuestionError, Request
+from queries.question import PeopleRequest, QuestionError, Request
 from screens.frame import asking, finding, taking
 from screens.frame.form import Field, Form
 from workbench.errors import Cancelled, WorkbenchError, in_a_line
 from workbench.keys import Action, Keymap, load_remapped
+from workbench.live import news
 from workbench.session import Answer, Job, Outcome
 from workbench.text import clean, clip, width
 from workbench.widgets.footer import Footer
@@ -78,6 +79,10 @@ class Frame(Screen[None], inherit_bindings=False):
         self._opened = False
         self._edited = False
         """Whether what is asked came from the prompt: where it fails, the prompt has it again."""
+        self.is_behind = False
+        """Whether files came in since it asked: it asks again once nothing is in the way."""
+        self._quiet = False
+        """Whether what is asked is what was asked before, because files came in."""
         self.trouble: str | None = None
         """Why the last question has no answer, whole."""
         self._in_status: dict[str, Text] = {}
@@ -148,6 +153,7 @@ class Frame(Screen[None], inherit_bindings=False):
         """The footer tells the keys of the line; a chart makes room for it."""
         self.set_class(self.prompt.active, "prompting")
         self.query_one("#footer", Footer).show(self)
+        self.catch_up()
 
     def rule_text(self) -> str:
         """What is computed here, as help tells it."""
@@ -275,6 +281,7 @@ class Frame(Screen[None], inherit_bindings=False):
         """Back in front: lines that depend on the size are drawn anew."""
         if self._opened:
             self._redraw()
+            self.catch_up()
 
     def _redraw(self) -> None:
         self.refresh_form()
@@ -345,6 +352,7 @@ class Frame(Screen[None], inherit_bindings=False):
         except (QuestionError, WorkbenchError) as error:
             self.say(in_a_line(error), "error")
         self._draw_status()
+        self.catch_up()
 
     def do_down(self) -> None:
         """Moves down."""
@@ -642,7 +650,9 @@ class Frame(Screen[None], inherit_bindings=False):
             self.past.append(self.request)
             self.future.clear()
         self.request = request
-        self._edited = False
+        self._edited = self._quiet = False
+        # The people of another answer are those of what it was asked of, unless it is asked again too.
+        self.is_behind = self.is_behind and isinstance(request, PeopleRequest) and not anew
         if self.answer is None:
             self.say_empty("reading")
         self._job = self.workbench.session.submit(
@@ -650,6 +660,23 @@ class Frame(Screen[None], inherit_bindings=False):
         )
         self._busy(True)
         self.refresh_form()
+
+    def fall_behind(self) -> None:
+        """Files came in: asks again, at once or when nothing is in the way any more."""
+        self.is_behind = True
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Asks again quietly where files came in; what the user is at goes first.
+
+        That is a question or a sort that runs, a line being typed, a box on top, rows that are marked.
+        """
+        if not self.is_behind or not self._opened or not self.is_in_front or self.prompt.active:
+            return
+        if self.request is None or self._jobs or any(grid.marks for grid in self.grids()):
+            return
+        self.ask(self.request, remember=False, anew=isinstance(self.request, PeopleRequest))
+        self._quiet = True
 
     def work(self, request: Request, task: Any, anew: bool) -> Answer:
         """Asks, on the worker; a screen whose answer is made otherwise says how."""
@@ -660,19 +687,33 @@ class Frame(Screen[None], inherit_bindings=False):
         self._busy(False)
         if not self.is_attached:
             return
+        before, quiet = self.answer, self._quiet
+        arranged = finding.arranged(self) if quiet else None
         if outcome.value is not None:
             self.answer = outcome.value
             self._sound = (tuple(self.past), tuple(self.future))
             self.trouble = None
-            self._said = ("", "info")
+            self._said = self._said if quiet else ("", "info")
             self.say_empty(self.empty_text(outcome.value))
             self.show(outcome.value)
-            self._remember(outcome.value)
+            if quiet:
+                finding.arrange_again(self, arranged, self._tell_news(before, outcome.value))
+            else:
+                self._remember(outcome.value)
+            self.workbench.answered(outcome.value)
         elif outcome.error is not None:
             self._back_to_the_answer()
             self.failed(outcome.error)
         self.refresh_form()
         self.fetch_names()
+        self.catch_up()
+
+    def _tell_news(self, before: Answer | None, answer: Answer) -> str:
+        """Says what came with the files; the line said."""
+        told = news(before, answer)
+        if told:
+            self.say(f" {self.workbench.glyphs.dot} ".join([*told, *self._warning(answer)]))
+        return self._said[0]
 
     def _back_to_the_answer(self) -> None:
         """The form says what the table shows: a question without an answer waits for redo."""
@@ -736,6 +777,7 @@ class Frame(Screen[None], inherit_bindings=False):
                 self._said = ("", "info")
                 done(outcome.value)
             self._draw_status()
+            self.catch_up()
 
         self.say(what)
         job = self.workbench.session.submit((self, what), work, ended)
@@ -800,8 +842,7 @@ class Frame(Screen[None], inherit_bindings=False):
         """What the status line says of an answer at rest."""
         result = answer.result
         as_of = result.meta.get("as_of")
-        warnings = [note for note in result.notes if note.level == "warning"]
-        bad = self.workbench.glyphs.bad
+        warning = self._warning(answer)
         rows, state = counted(answer.table.total, "row"), finding.state_text(self)
         if answer.table.loaded < answer.table.total:
             # A sort or a filter has seen these alone.
@@ -811,12 +852,14 @@ class Frame(Screen[None], inherit_bindings=False):
             state or rows,
             f"{answer.seconds:.2f} s",
             f"as of {str(as_of)[:16].replace('T', ' ')}" if as_of else "",
-            f"{bad} {warnings[0].text}"
-            if warnings
-            else counted(len(result.notes), "note")
-            if result.notes
-            else "",
+            *(warning or ([counted(len(result.notes), "note")] if result.notes else [])),
         ]
+
+    def _warning(self, answer: Answer) -> list[str]:
+        """The first warning of an answer; that a source is late goes before what is wrong with single rows."""
+        warnings = [note for note in answer.result.notes if note.level == "warning"]
+        warnings.sort(key=lambda note: note.code != "late-source")
+        return [f"{self.workbench.glyphs.bad} {note.text}" for note in warnings[:1]]
 
 
 def counted(count: int, what: str) -> str:

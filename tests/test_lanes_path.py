@@ -132,6 +132,13 @@ ASKED: dict[str, tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]] = {
     "tolerance": (STEPS, {"tolerance": "2h"}, {"since": "2026-03-02", "until": "2026-03-05"}),
     "never seen": (("view", "carts|cart", "nothing"), {}, {}),
     "one step": (("view",), {"entry": "every"}, {}),
+    "breakdown": (STEPS, {}, {"by": "channel"}),
+    "breakdown of every": (STEPS, {"entry": "every"}, {"by": "channel", "top": 2}),
+    "breakdown of a step": (STEPS, {"at": "step:2"}, {"by": "channel", "last": "4d"}),
+    "breakdown of shared events": (("view|cart", "cart", "check"), {}, {"by": "channel"}),
+    "breakdown, trend": (STEPS, {"trend": "day"}, {"by": "channel", "tz": "Asia/Shanghai"}),
+    "breakdown by a number": (STEPS, {"optional": (2,)}, {"by": "session_id"}),
+    "breakdown compared": (STEPS, {"compare": "previous"}, {"by": "channel", "last": "3d"}),
     "a condition": (("view: channel = 'app'", "cart"), {}, {}),
     "conditions": (("view", "cart: channel = 'web'", "order|check: channel <> 'app'"), {"order": "any"}, {}),
     "a condition nobody meets": (("view", "cart: channel = 'nowhere'"), {}, {}),
@@ -167,7 +174,9 @@ def test_whatever_is_counted(scope: dict[str, Any], shop: Path, monkeypatch: pyt
     [
         (("view: channel = 'app'", "view"), {}, {}),
         (STEPS, {}, {"where": "channel = 'app'"}),
-        (STEPS, {}, {"by": "channel"}),
+        (STEPS, {"at": "user-first"}, {"by": "channel"}),
+        (STEPS, {"at": "last"}, {"by": "channel"}),
+        (STEPS, {"order": "any"}, {"by": "channel"}),
         (STEPS, {"order": "strict"}, {}),
         (STEPS, {"hold": "channel"}, {}),
         (STEPS, {"exclude": ("cart: channel = 'web'",)}, {}),
@@ -251,7 +260,7 @@ def test_a_range_is_read_from_files_until_its_events_are_asked_again(shop: Path)
 
 def test_stats_say_where_the_events_came_from(workbench: Command, shop: Path) -> None:
     steps = [word for step in STEPS for word in ("--step", step)]
-    for more, path in (((), "lanes"), (("--by", "channel"), "files"), (("--last", "2d"), "files")):
+    for more, path in (((), "lanes"), (("--where", "channel = 'app'"), "files"), (("--last", "2d"), "files")):
         ran = workbench("funnel", "--data", str(shop), *steps, *more, "--stats", "--json")
         assert json.loads(ran.err.splitlines()[-1])["path"] == path
 

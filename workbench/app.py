@@ -21,7 +21,8 @@ from queries.question import Request, Scope
 from workbench.errors import UsageError, in_a_line
 from workbench.glyphs import glyphs, reads_utf8, wants_ascii
 from workbench.keys import Keymap, load_remapped
-from workbench.session import Outcome, Session
+from workbench.live import Storing, Watcher, is_wanted
+from workbench.session import Answer, Outcome, Session
 from workbench.settings import theme
 from workbench.text import ESCAPES
 from workbench.widgets.plain_signs import PlainSigns
@@ -45,6 +46,11 @@ PINNED = (
 """What the digits open, from 0; a question that is not built yet leaves its digit free."""
 TAKEN_SECONDS = 0.5
 """How long a key waits for the one before at most."""
+REFRESHED_SECONDS, FIRST_SECONDS = 1.0, 3.0
+"""Where the files have to be read for it, screens ask again by themselves if that took no longer last time.
+
+The first time has the program to load and text to stage as well.
+"""
 MOST_OPEN = 24
 """Screens on the way back; the oldest ones behind are let go."""
 
@@ -82,6 +88,8 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
         self._homes: dict[str, Frame] = {}
         self._start, self._request = start, request
         self._numbers = 0
+        self._watcher: Watcher | None = None
+        self._storing = Storing()
 
     def _deliver(self, call: Callable[[], None]) -> None:
         # Thread-safe, and nobody waits: the worker goes on with its next job.
@@ -115,6 +123,13 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
         self.theme = theme(self.available_themes)
         self.open_screen(self._start or ("overview" if self.has_data else "start"), self._request)
         self.call_after_refresh(self._warm_up)
+        if is_wanted():
+            self._watcher = Watcher(
+                lambda: self.scope,
+                lambda stored: self._deliver(lambda: self._came_in(stored)),
+                lambda error: self._deliver(lambda: self._watched_last(error)),
+            )
+            self._watcher.start()
 
     def _warm_up(self) -> None:
         """Loads every screen behind the first question, so that none costs its imports when it is opened."""
@@ -128,6 +143,36 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
     def on_unmount(self) -> None:
         """Interrupts what still runs: nothing may hold the process."""
         self.session.close()
+        if self._watcher is not None:
+            self._watcher.stop()
+
+    # --- what comes in from outside -------------------------------------------------------------------------
+
+    def _came_in(self, stored: bool) -> None:
+        """Files came in: every screen asks again when it is looked at, unless that would keep the user waiting."""
+        most = REFRESHED_SECONDS if self.session.opened > 1 else FIRST_SECONDS
+        if not stored and self.session.opening_seconds > most:
+            self.say(f"new files: {self.keymap.key_of('reload')} asks again")
+            return
+        self.session.renew()
+        for frame in dict.fromkeys([*self._homes.values(), *self.trail]):
+            frame.fall_behind()
+
+    def _watched_last(self, error: BaseException) -> None:
+        from workbench.faults import log_fault
+
+        self.say(in_a_line(log_fault(error)), "error")
+
+    def answered(self, answer: Answer) -> None:
+        """An answer came: where reading the files pays no longer, their fast copy is begun behind."""
+        if self._storing.begun:
+            return
+
+        def ended(outcome: Outcome[bool]) -> None:
+            if outcome.value:
+                self.say("making a fast copy in the background; `workbench cache` shows it")
+
+        self.session.submit("store", lambda task: self._storing.begin(answer), ended)
 
     @property
     def workspace(self) -> Path | None:

@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("workbench.commands.run", "Ask a saved report again; without a name, list them."),
     "diff": ("workbench.commands.diff", "What moved between two answers: data, definition, people."),
     "sql": ("workbench.commands.sql", "Free SQL over events, items, people and sessions; read-only."),
+    "import": ("workbench.commands.import_", "Make the store, or bring it up to date: questions get faster."),
+    "cache": ("workbench.commands.cache", "What is stored beside the files, and how to delete it."),
     "verify": (
         "workbench.commands.verify",
         "Find files that were damaged or changed since they were first seen.",

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries import people, ranges, rules, units
+from queries.kernels.lane_values import ValuedLane
 from queries.kernels.lanes import Lanes, condition_of
 from queries.material import Material, SourceFile
 from queries.question import (
@@ -154,6 +155,8 @@ class Dataset:
         self._timings: dict[str, float] = {}
         self._lanes = LaneCache(limits.memory_bytes // _LANES_SHARE)
         self._answers: dict[str, list[tuple[object, ...]]] = {}
+        self._remembered: dict[str, str] = {}
+        """The tables that questions made, with their SQL: what is there already is not made again."""
         self._zone = ranges.zone(scope.tz or workspace.timezone)
         self._planner: Planner | None = None
         self._read_files = self._read_lanes = False
@@ -314,6 +317,7 @@ class Dataset:
         if not made:
             return
         self._answers.clear()
+        self._remembered.clear()
         if kind == "TABLE":
             self._make_table(name, sql)
             return
@@ -440,8 +444,13 @@ class Dataset:
 
     def remember(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Keeps a query's answer as a table for later SQL of the same question."""
+        if self._remembered.get(name) == sql and not parameters:
+            return
+        self._remembered.pop(name, None)
         self._answers.clear()
         self._make_table(name, sql, parameters)
+        if not parameters:
+            self._remembered[name] = sql
 
     def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
         """The lanes of some events: the store's, those kept, or new ones where that pays and they fit."""
@@ -449,6 +458,10 @@ class Dataset:
         found = self._stored_lanes(events) or self._lanes.of(events, survey, self.stream, make=make)
         self._read_lanes, self._read_files = found is not None, False
         return found
+
+    def valued_lane(self, match: str, value: str) -> ValuedLane | None:
+        """The events that meet a condition, by person and time, with a property's value; both as SQL."""
+        return self._lanes.valued(match, value, self.survey(), self.stream, self.remember)
 
     def _stored_lanes(self, events: Sequence[str]) -> Lanes | None:
         """The lanes of the store, where it has any of the events in scope, beside those of conditions."""

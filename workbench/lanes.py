@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from queries.kernels.lane_values import ValuedLane, valued_lane
 from queries.kernels.lanes import PERSON_BITS, TIME_BITS, Lanes, condition_of, fits, key
 from queries.question import Columns, Survey
 from queries.quoting import quote_literal
@@ -32,6 +33,7 @@ class LaneCache:
         self._time_bits, self._person_bits = time_bits, person_bits
         self._base: int | None = None
         self._lanes: OrderedDict[str, Ints] = OrderedDict()
+        self._valued: OrderedDict[tuple[str, str], ValuedLane] = OrderedDict()
         self._asked: set[str] = set()
         self._too_many: set[frozenset[str]] = set()
 
@@ -40,12 +42,17 @@ class LaneCache:
         wanted = base, time_bits, person_bits
         if wanted != (self._base, self._time_bits, self._person_bits):
             self._lanes.clear()
+            self._valued.clear()
             self._base, self._time_bits, self._person_bits = wanted
 
     @property
     def bytes(self) -> int:
         """What the lanes take."""
-        return 8 * sum(map(len, self._lanes.values()))
+        return 8 * sum(map(len, self._lanes.values())) + self._valued_bytes
+
+    @property
+    def _valued_bytes(self) -> int:
+        return sum(lane.keys.nbytes + lane.codes.nbytes for lane in self._valued.values())
 
     def of(self, names: Sequence[str], survey: Survey, stream: Stream, *, make: bool) -> Lanes | None:
         """The lanes of some events; None where they do not fit, or are not there and not to be made.
@@ -67,6 +74,43 @@ class LaneCache:
         for name in names:
             self._lanes.move_to_end(name)
         return Lanes(base, {name: self._lanes[name] for name in names}, self._time_bits)
+
+    def valued(
+        self, match: str, value: str, survey: Survey, stream: Stream, remember: Callable[[str, str], None]
+    ) -> ValuedLane | None:
+        """The events of a condition with a property's value; None where they are too many or too wide."""
+        base = survey.first if self._base is None else self._base
+        if base is None or survey.last is None or not self._fits(survey.codes, base, survey.last):
+            return None
+        made = self._valued.get((match, value))
+        if made is None:
+            made = self._read_valued(match, value, base, stream, remember)
+            if made is None:
+                return None
+            self._valued[match, value] = made
+        self._valued.move_to_end((match, value))
+        while len(self._valued) > 1 and self.bytes > 8 * self._most_keys:
+            self._valued.popitem(last=False)
+        return made
+
+    def _read_valued(
+        self, match: str, value: str, base: int, stream: Stream, remember: Callable[[str, str], None]
+    ) -> ValuedLane | None:
+        remember("lane_values", lane_values_sql(match, value))
+        values = [
+            str(text)
+            for batch in stream("SELECT lane_value FROM lane_values ORDER BY lane_code")
+            for text in batch["lane_value"].tolist()
+        ]
+        keys: list[Ints] = []
+        codes: list[Ints] = []
+        for batch in stream(valued_sql(match, value)):
+            person, ts = batch["person"].astype(np.int64), batch["ts"].astype(np.int64)
+            keys.append(key(person, ts, base, self._time_bits))
+            codes.append(batch["lane_code"].astype(np.int64))
+            if 2 * sum(map(len, keys)) > self._most_keys:
+                return None
+        return valued_lane(keys, codes, values)
 
     def _fits(self, codes: int, first: int, last: int) -> bool:
         return fits(codes, first, last, time_bits=self._time_bits, person_bits=self._person_bits)
@@ -138,6 +182,22 @@ def _split(keys: Ints, lane: Ints, pieces: Sequence[list[Ints]]) -> None:
     for place, part in enumerate(np.split(keys[order], ends[:-1])):
         if len(part):
             pieces[place].append(part)
+
+
+def lane_values_sql(match: str, value: str) -> str:
+    """The distinct values of a property among events of a condition, with codes from 0 in their order."""
+    return (
+        "SELECT row_number() OVER (ORDER BY lane_value) - 1 AS lane_code, lane_value\n"
+        f"FROM (SELECT DISTINCT {value} AS lane_value FROM events WHERE {match})\nWHERE lane_value IS NOT NULL"
+    )
+
+
+def valued_sql(match: str, value: str) -> str:
+    """Person, time and code of the value of every event of a condition."""
+    return (
+        "SELECT e.person, e.ts, coalesce(lane_values.lane_code, -1) AS lane_code\nFROM events e\n"
+        f"LEFT JOIN lane_values ON lane_values.lane_value = {value}\nWHERE {match}"
+    )
 
 
 def lanes_sql(names: Sequence[str]) -> str:

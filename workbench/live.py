@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 from workbench.errors import WorkbenchError
 from workbench.keys import settings_path
@@ -40,8 +41,14 @@ Listing = Mapping[str, State]
 class Background(Protocol):
     """The imports that run beside the program (``workbench/store/background.py``)."""
 
+    LEAST_SECONDS: float
+
+    def pays(self, dataset: Dataset) -> bool:
+        """Whether a store would have made the newest answer faster by enough."""
+        ...
+
     def start(self, workspace: Workspace) -> bool:
-        """Starts one where it pays; whether it did."""
+        """Starts one where it may; whether it did."""
         ...
 
     def state(self, workspace: Workspace) -> str:
@@ -83,12 +90,12 @@ def listing(workspace: Workspace) -> Listing:
     found: dict[str, State] = {}
     for source in workspace.sources:
         for pattern in source.patterns:
-            path = os.path.join(workspace.root, pattern)
-            if os.path.isfile(path):
+            named = workspace.root / pattern
+            if (state := state_of(named)) is not None and not named.is_dir():
                 # Listed by its name alone, it would be opened where that does not tell what it is.
-                for own in (path, f"{path}.wal"):
-                    with suppress(OSError):
-                        found[own] = _state(os.stat(own))
+                found[str(named)] = state
+                log = named.with_name(f"{named.name}.wal")
+                found |= {str(log): state for state in [state_of(log)] if state is not None}
                 continue
             with suppress(NoData):
                 for file in list_files(workspace.root, pattern)[0]:
@@ -96,7 +103,12 @@ def listing(workspace: Workspace) -> Listing:
     return found
 
 
-def _state(status: os.stat_result) -> State:
+def state_of(path: Path) -> State | None:
+    """What pins the content of a file; None where there is none to be seen."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino
 
 
@@ -139,12 +151,26 @@ def manifest_of(workspace: Workspace) -> Path:
     return store_folder(workspace).root / "manifest.json"
 
 
-def mark_of(manifest: Path) -> State | None:
-    """What changes whenever a manifest is written; None while there is none."""
-    try:
-        return _state(os.stat(manifest))
-    except OSError:
-        return None
+class Storing:
+    """Begins the store of what is asked, behind the program, after an answer that it would have made faster."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        """Whether one was begun."""
+        self._answered: WeakSet[Dataset] = WeakSet()
+        self._tried: WeakSet[Dataset] = WeakSet()
+
+    def begin(self, answer: Answer) -> bool:
+        """Whether it was begun with this answer; on the worker, right after it."""
+        dataset, imports = answer.dataset, background()
+        # The first one cost opening too, of which the others have the use.
+        is_slow = dataset not in self._answered or answer.seconds > imports.LEAST_SECONDS
+        self._answered.add(dataset)
+        if self.begun or dataset in self._tried or not is_slow or not imports.pays(dataset):
+            return False
+        self._tried.add(dataset)
+        self.begun = imports.start(dataset.workspace)
+        return self.begun
 
 
 class StoreLook:
@@ -158,7 +184,7 @@ class StoreLook:
             with suppress(WorkbenchError):
                 workspace = chosen(scope.data, scope.mapping)
                 self._manifest = manifest_of(workspace) if workspace.dedup == "none" else None
-        self._mark = None if self._manifest is None else mark_of(self._manifest)
+        self._mark = None if self._manifest is None else state_of(self._manifest)
         self._next = time.monotonic() + STORE_SECONDS
 
     def has_come(self, dataset: Dataset) -> bool:
@@ -167,7 +193,7 @@ class StoreLook:
         if self._manifest is None or now < self._next:
             return False
         self._next = now + STORE_SECONDS
-        mark = mark_of(self._manifest)
+        mark = state_of(self._manifest)
         if mark is None or mark == self._mark:
             return False
         self._mark = mark
@@ -258,7 +284,7 @@ class Watcher:
 
     def _take_in(self, workspace: Workspace) -> None:
         """Brings the store up to date where there is one or will be, else says that there are files."""
-        mark = mark_of(manifest_of(workspace))
+        mark = state_of(manifest_of(workspace))
         imports = self._imports()
         is_building = imports.state(workspace) == "building"
         if is_building or (mark is not None and imports.start(workspace)):
@@ -267,7 +293,7 @@ class Watcher:
             self._tell(False)
 
     def _look_after(self, waited: _Import, workspace: Workspace) -> None:
-        mark = mark_of(manifest_of(workspace))
+        mark = state_of(manifest_of(workspace))
         if mark is not None and mark != waited.mark:
             # More files came meanwhile, or it had listed them before the last ones came.
             is_behind = self._imports().state(workspace) == "stale"

@@ -98,8 +98,10 @@ class Session:
         self._looks: WeakKeyDictionary[Dataset, tuple[int, StoreLook]] = WeakKeyDictionary()
         """Of each dataset opened: how often files had come in before, and the store since."""
         self._renewals = 0
+        self.opened = 0
+        """How many datasets were opened."""
         self.opening_seconds = 0.0
-        """What the newest answer cost for which a dataset had to be opened."""
+        """What the newest answer cost for which one was."""
         self._waiting: deque[Job[Any]] = deque()
         self._running: Job[Any] | None = None
         self._coming: set[Job[Any]] = set()
@@ -263,7 +265,7 @@ class Session:
         look, began = (self._renewals, StoreLook(key)), time.monotonic()
         dataset, found = asked(key, task, question, memory=self._memory, threads=self._threads)
         task.check()
-        self.opening_seconds = time.monotonic() - began
+        self.opened, self.opening_seconds = self.opened + 1, time.monotonic() - began
         self._looks[dataset] = look
         self._catalogues.pop(key, None)
         datasets[key] = dataset

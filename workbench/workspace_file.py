@@ -41,7 +41,7 @@ ENCODINGS = "as Python names it: gb18030 (Chinese Excel), latin-1, cp1252, shift
 
 _SOURCE_MONEY = ("unit", "decimal")
 
-_POWERS = {"KB": 1, "MB": 2, "GB": 3, "TB": 4}
+_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def read_workspace(path: Path, root: Path, cache: Path) -> Workspace:
@@ -224,7 +224,7 @@ def _quota(table: Table) -> int:
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(KB|MB|GB|TB)", text.strip().upper(), re.ASCII)
     if found is None:
         raise table.error(f"{text} is no size", "quota", "write it like 500MB or 20GB")
-    return round(float(found[1]) * 1000 ** _POWERS[found[2]])
+    return round(float(found[1]) * _UNITS[found[2]])
 
 
 def _money(table: Table) -> Money:

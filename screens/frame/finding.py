@@ -131,7 +131,22 @@ def peel(frame: Frame) -> bool:
     return False
 
 
-def _arranged(frame: Frame, now: Sought) -> None:
+def arranged(frame: Frame) -> Sought | None:
+    """What is done to the rows of the grid in hand, to be done to those of the same question's next answer."""
+    return sought(frame) if frame.grids() else None
+
+
+def arrange_again(frame: Frame, before: Sought | None, told: str = "") -> None:
+    """Finds, filters and sorts another answer's rows as the ones before; says ``told`` when that is done."""
+    now = sought(frame) if frame.grids() else None
+    if before is None or now is None or now is before:
+        return
+    now.text, now.holds, now.by = before.text, before.holds, before.by
+    if now.holds is not None or now.by is not None:
+        _arranged(frame, now, told)
+
+
+def _arranged(frame: Frame, now: Sought, told: str = "") -> None:
     grid = frame.grid
 
     def work(_task: object) -> Table:
@@ -144,7 +159,7 @@ def _arranged(frame: Frame, now: Sought) -> None:
             frame.say("")
             return
         grid.rearrange(table)
-        frame.say("")
+        frame.say(told)
 
     frame.aside(work, done, "sorting")
 

@@ -26,7 +26,7 @@ from workbench.errors import Changed, QueryFailed
 from workbench.store import manifest as texts
 from workbench.store.folder import StoreFolder, Writing, remove, retire, stores
 from workbench.store.manifest import FORMAT, Manifest, Run, StoredFile, load, signature
-from workbench.workspace import Ids, Money, Sessions, Source, Take, TimeFormat, Valid, Workspace
+from workbench.workspace import Ids, Keeping, Money, Sessions, Source, Take, TimeFormat, Valid, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 SIGNATURE = "0123456789abcdef"
@@ -860,6 +860,7 @@ SAME = {
     "file": replace(SPACE, file=Path("/b/workbench.toml")),
     "roles": replace(SPACE, roles={"order": "x"}),
     "sessions": replace(SPACE, sessions=Sessions("5m", True)),
+    "store": replace(SPACE, store=Keeping("never", 1)),
 }
 
 

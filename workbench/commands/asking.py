@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.options import OutputOptions, seconds
 if TYPE_CHECKING:
     from queries.question import Note, Request, Result
     from workbench.dataset import Dataset
+    from workbench.workspace import Workspace
 
 
 class Asked(Protocol):
@@ -49,8 +51,17 @@ def ask(
     ``cell`` asks for the people of a cell instead of the table; ``notes`` go before those of the answer. Raises
     the errors of :mod:`workbench.errors`.
     """
-    from queries.question import PeopleRequest, QuestionError
+    from queries.question import Note, PeopleRequest, QuestionError
     from workbench.dataset import asked
+    from workbench.store import background
+
+    built_for: list[Workspace] = []
+
+    def question(dataset: Dataset) -> Result | str:
+        answered = _answer(request, options, dataset, notes)
+        if not options.sql and background.pays(dataset):
+            built_for.append(dataset.workspace)
+        return answered
 
     try:
         request = make()
@@ -62,7 +73,7 @@ def ask(
             lambda task: asked(
                 request.scope,
                 task,
-                lambda dataset: _answer(request, options, dataset, notes),
+                question,
                 memory=options.memory,
                 threads=options.threads,
             ),
@@ -70,6 +81,14 @@ def ask(
         )
     except QuestionError as error:
         raise UsageError(error.message, error.hint) from error
+    # The answer is out: whatever becomes of the store changes nothing about it.
+    if built_for and background.start(built_for[-1]) and _is_terminal():
+        diagnostics.note(Note("store-building", background.TOLD))
+
+
+def _is_terminal() -> bool:
+    """Whether somebody reads what is said: lines that depend on time are none for logs and pipelines."""
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
 def ask_and_write(work: Callable[[runner.Task], tuple[Asked, Result | str]], options: OutputOptions) -> None:

@@ -252,7 +252,7 @@ class _Import:
     def _again(self, before: Manifest | None, plan: _Plan, linked: Relinked) -> int:
         """Which people's rows of the store are sorted anew, as ``affected_people``; how many rows those are."""
         self._engine.execute(
-            "CREATE OR REPLACE TABLE affected_people AS SELECT unnest($codes) AS affected_person",
+            "CREATE OR REPLACE TABLE affected_people AS SELECT unnest(CAST($codes AS BIGINT[])) AS affected_person",
             {"codes": linked.affected.tolist()},
         )
         if before is None:
