@@ -262,8 +262,8 @@ def open_files(shop: Shop, **scope: Any) -> Dataset:
 
 def ask(dataset: Dataset, report: str, saved: Saved) -> tuple[Result | None, str]:
     """An answer and its JSON, or the words of a refusal."""
-    asked = request_of(report, {**dataset_scope(dataset), **saved})
     try:
+        asked = request_of(report, {**dataset_scope(dataset), **saved})
         result = importlib.import_module(QUESTIONS[report].module).answer(asked, dataset)
         return result, "".join(json_envelope(result, result.rows, result.notes, ascii_only=False))
     except QuestionError as error:

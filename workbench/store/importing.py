@@ -293,9 +293,7 @@ class _Import:
         if linked.shared:
             self._share(before, plan, numbers)
         made: list[Run] = []
-        batches = list(
-            runs.chunks([(file.ordinal, file.rows) for file in plan.new], self._rules.chunk_rows)
-        ) or [[]]
+        batches = self._batches(plan)
         total = max(sum(file.rows for file in plan.new) + again, 1)
         for place, ordinals in enumerate(batches):
             self._task.report(
@@ -326,6 +324,16 @@ class _Import:
         old = [] if before is None else self._with_dead(before, folder)
         files = self._files(plan, numbers, made, folder)
         return self._manifest(before, folder, [*old, *made], files, linked)
+
+    def _batches(self, plan: _Plan) -> list[list[int]]:
+        """Ordinals of new files in batches that are sorted at once; the lines of a source stay together."""
+        units: dict[str | int, list[ReadFile]] = {}
+        for file in plan.new:
+            units.setdefault(file.source if file.lines else file.ordinal, []).append(file)
+        listed = list(units.values())
+        sizes = [(place, sum(file.rows for file in unit)) for place, unit in enumerate(listed)]
+        batches = runs.chunks(sizes, self._rules.chunk_rows)
+        return [[file.ordinal for place in batch for file in listed[place]] for batch in batches] or [[]]
 
     def _new_rows(self, ordinals: Sequence[int], numbers: Mapping[int, int], shared: bool) -> str:
         """The valid events of new files, each with its combination and its person, as SQL."""
@@ -368,6 +376,8 @@ class _Import:
     def _share(self, before: Manifest | None, plan: _Plan, numbers: Mapping[int, int]) -> None:
         """Whose each incoming event is that time decides, by its place: ``shared_people``."""
         parts = []
+        found = self._fetch("SELECT DISTINCT shared FROM combos WHERE shared IS NOT NULL ORDER BY 1")
+        kinds = [int(str(kind)) for (kind,) in found]
         order = [name for name in ("fine", "sequence", "place") if name in self._layout.names]
         wanted = ["ts", *order]
         listing = {number: ordinal for ordinal, number in numbers.items()}
@@ -388,18 +398,19 @@ class _Import:
             )
             gone = runs.listed([file.number for file in plan.gone])
             stays = f"\nAND (r.place >> {runs.ROW_BITS}) NOT IN ({gone})" if gone else ""
+            # Whoever was seen on such an id decides whose its events are, affected or not.
+            carries = " OR ".join(
+                f"c{kind} IN (SELECT c{kind} FROM combos WHERE shared = {kind})" for kind in kinds
+            )
             parts.append(
                 f"SELECT {columns}, r.combo FROM alive r\n"
-                f"WHERE r.person IN (SELECT affected_person FROM affected_people){stays}"
+                f"WHERE r.combo IN (SELECT combo FROM combos WHERE {carries}){stays}"
             )
         rows = "\nUNION ALL\n".join(parts)
-        kinds = self._engine.fetch("SELECT DISTINCT shared FROM combos WHERE shared IS NOT NULL ORDER BY 1")
         # Places are the listing's here, which is what orders equal times; they are the store's in its rows.
         by_ordinal = {ordinal: number for number, ordinal in listing.items()}
         store_place = runs.renumbered([by_ordinal.get(i, -1) for i in range(max(by_ordinal, default=-1) + 1)])
-        settled = "\nUNION ALL\n".join(
-            _settled(int(str(kind)), rows, order, store_place) for (kind,) in kinds
-        )
+        settled = "\nUNION ALL\n".join(_settled(kind, rows, order, store_place) for kind in kinds)
         self._execute(f"CREATE OR REPLACE TABLE shared_people AS\n{settled}")
 
     def _with_dead(self, before: Manifest, folder: Path) -> list[Run]:

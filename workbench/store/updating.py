@@ -8,7 +8,7 @@ from pathlib import Path
 from queries.question import Scope
 from workbench.dataset import Dataset
 from workbench.errors import Changed, Damaged, EngineDied, UsageError
-from workbench.limits import Limits, limits
+from workbench.limits import limits
 from workbench.runner import Task
 from workbench.store.events import store_folder
 from workbench.store.importing import Imported, Rules, bring_up_to_date
