@@ -2,10 +2,10 @@
 
     python benchmarks/kill_import.py --times 200 --seed 1
 
-A small workspace whose files come, go and change between rounds. In each round an import is killed with SIGKILL:
-in every second round at the n-th step of those that touch the disk or the engine, else at a moment spread over the
-whole duration of an import. Then a reader must meet the store of before, the new one or none, whole; a question must
-answer as the files do; the next import must finish, with every row of every file once, and leave nothing behind.
+A small workspace whose files come, go and change between rounds. In each round an import is killed with SIGKILL: at
+the n-th step of those that touch the disk or the engine, or at a moment spread over the whole duration of an import.
+Then a reader must meet the store of before or the new one, whole; a question must answer as the files do; the next
+import must finish, with every row of every file once, and leave nothing behind.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ NAMES = ("view", "cart", "order")
 MEMORY = "200MB"
 STEPS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
 """Functions of ``os`` that are steps of an import, beside the statements of the engine."""
-PARTS = {*STEPS, "execute", "fetch", "save"}
+COMMITTED = "committed"
+"""The first step after the n-th renaming of a file: once there is a new manifest."""
 SAVED = ("manifest.json", "lock")
 
 Row = dict[str, Any]
@@ -75,7 +77,8 @@ def _hooked(board: int, at: int | None, only: str | None) -> None:
             done[name] += 1
             done["all"] += 1
             os.pwrite(board, f"{done['all']} {name}".ljust(64).encode(), 0)
-            if at is not None and done[only or "all"] == at and only in (None, name):
+            is_it = name != "replace" if only == COMMITTED else only in (None, name)
+            if is_it and at is not None and done["replace" if only == COMMITTED else only or "all"] == at:
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*arguments, **options)
 
@@ -183,6 +186,10 @@ class Shop:
                     "channel": rng.choice(("app", "web", None)),
                 }
             )
+        self.put(name, rows)
+
+    def put(self, name: str, rows: list[Row]) -> None:
+        """Writes a file of these rows in place of what there is."""
         columns = {key: [row[key] for row in rows] for key in rows[0]}
         columns["ts"] = pa.array(columns["ts"], pa.timestamp("ms", tz="UTC"))
         pq.write_table(pa.table(columns), self.folder / f".{name}")
@@ -200,13 +207,16 @@ class Shop:
 def asked(workspace: Workspace) -> tuple[Any, list[str]]:
     """Answers of several kinds, as far as they may not differ, and where they came from."""
     dataset = Dataset(workspace, Scope(), Task(), limits(MEMORY, 1))
-    found, paths = [], []
+    found: list[Any] = []
+    paths: list[str] = []
     survey = dataset.survey()
     found.append((survey.rows, survey.people, survey.first, survey.last, survey.as_of))
     found.append([note.text for note in survey.notes])
     sql = "SELECT event, channel, count(*), count(DISTINCT person), sum(ts) FROM events GROUP BY ALL ORDER BY ALL"
     found.append(dataset.fetch(sql))
-    people = "SELECT p.kind, p.id, count(*), sum(e.ts) FROM events e JOIN people p USING (person) GROUP BY ALL ORDER BY ALL"
+    people = (
+        "SELECT kind, id, count(*), sum(ts) FROM events JOIN people USING (person) GROUP BY ALL ORDER BY ALL"
+    )
     found.append(dataset.fetch(people))
     paths.append(str(dataset.stats()["path"]))
     for shape in (NAMES, ("view", "view")):
@@ -340,8 +350,9 @@ class Soak:
         there = {path.name for path in folder.root.iterdir()}
         if there != manifest.folders | set(SAVED):
             raise Failed(f"left behind: {sorted(there - manifest.folders - set(SAVED))}")
+        kept = {folder.root / path for path in manifest.sizes}
         for path in folder.root.rglob("*"):
-            if path.name.endswith(".tmp") or path.name.startswith((".new-", "lanes-")):
+            if path.is_file() and path not in kept and path.name not in (*SAVED, "lease", "seal.json"):
                 raise Failed(f"left behind: {path}")
         self.before = now
 
@@ -358,18 +369,25 @@ def _nothing() -> Any:
 
 
 def soak(folder: Path, times: int, seed: int) -> Soak:
-    """Kills that many imports, half of them at a step and half at a moment."""
+    """Kills that many imports: at moments, at steps of each kind, and at steps all the way through."""
     one = Soak(folder, seed)
     try:
         steps, seconds = one.measured()
-        number = 0
-        while one.kills < times:
-            if number % 2:
-                one.round(after=one.rng.uniform(0, seconds * 1.02))
+        for number in count():
+            if one.kills >= times:
+                break
+            if number % 4 == 0:
+                one.round(after=one.rng.uniform(0, seconds))
+            elif number % 8 == 1:
+                # The end, too: from the manifest's renaming on the store is the new one.
+                one.round(at=1, only=one.rng.choice((COMMITTED, "replace", "rename")))
+            elif number % 8 == 5:
+                one.round(at=one.rng.choice((1, 2, 3, 5)), only=one.rng.choice(("unlink", "rmdir", "save")))
+            elif number % 4 == 2:
+                one.round(at=1 + number // 4 % 13, only="fsync")
             else:
-                # Steps in turn and evenly over the whole import, whatever the number of kills.
-                one.round(at=1 + (number * steps // (2 * max(times // 2, 1) + 2)) % steps)
-            number += 1
+                # Steps evenly over the whole import, whatever the number of kills.
+                one.round(at=1 + (number * steps // max(times, 1)) % steps)
     finally:
         one.close()
     return one

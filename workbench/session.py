@@ -256,7 +256,8 @@ class Session:
                 kept.check_unchanged()
                 found = question(kept)
                 kept.check_unchanged()
-            except (Changed, Damaged, EngineDied):
+            except (Changed, Damaged, EngineDied, ValueError, IndexError):
+                # The last two are what a kernel makes of lanes that a disk damaged: asked anew, that is found out.
                 datasets.pop(key, None)
             else:
                 datasets.move_to_end(key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -116,7 +116,23 @@ def check(request: VerifyRequest, workspace: Workspace, task: Task) -> tuple[Res
         for _, files, _ in sources
         for file in files
     }
-    return _result(request, workspace, found, first), tuple(sorted(paths))
+    result = _result(request, workspace, found, first)
+    return replace(result, notes=(*result.notes, *_store_notes(workspace, task))), tuple(sorted(paths))
+
+
+def _store_notes(workspace: Workspace, task: Task) -> Iterator[Note]:
+    """What became of the workspace's store, every file of which is read: a damaged one is taken away."""
+    # DuckDB and numpy come with it; files alone are verified without them.
+    from workbench.store.events import find_store
+
+    stored = find_store(workspace)
+    if stored is None:
+        return
+    task.check()
+    lost = stored.lost()
+    if lost is not None:
+        text = f"the store was damaged ({shown(lost)}) and is gone: the next import makes it anew"
+        yield Note("store-damaged", text, "warning")
 
 
 def failure(result: Result) -> WorkbenchError | None:

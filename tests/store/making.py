@@ -8,9 +8,10 @@ import os
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from queries import QUESTIONS
 from queries.funnel_table import cell_of
-from queries.question import PeopleRequest, QuestionError, Request, Result, Scope
+from queries.question import PeopleRequest, QuestionError, Result, Scope
 from queries.saved import request_of
 from workbench.dataset import Dataset
 from workbench.limits import limits
@@ -45,8 +46,21 @@ DEVICES = (*(f"d{number}" for number in range(9)), "Unknown", "", None)
 NEVER = 4_000_000_000_000
 """After tomorrow."""
 
-_HOSTILE = ("value", "count", 'a"b', "combo", "its_combo", "Stored", "key", "dead_person", "raw_events", "x y")
+_HOSTILE = (
+    "value",
+    "count",
+    'a"b',
+    "combo",
+    "its_combo",
+    "Stored",
+    "key",
+    "dead_person",
+    "raw_events",
+    "x y",
+)
 """Properties named as the SQL's own helpers are."""
+
+_BEYOND = (*_HOSTILE, "event_id")
 
 TOML = """schema = 1
 timezone = "Asia/Shanghai"
@@ -137,6 +151,8 @@ class Shop:
     folder: Path
     has_fine: bool = True
     has_sequence: bool = True
+    is_bare: bool = False
+    """Whether it has only what runs keep: every statement can be answered from them."""
     toml: str = TOML + ROLES
     files: dict[str, list[Row]] = field(default_factory=dict)
     """What was written, by path inside the folder."""
@@ -145,6 +161,8 @@ class Shop:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("shop", "web", "tills"):
             (self.folder / name).mkdir(exist_ok=True)
+        if self.is_bare:
+            self.toml = self.toml.replace('event_id = "event_id"\n', "")
         (self.folder / "workbench.toml").write_text(self.toml, "utf-8")
 
     @property
@@ -154,7 +172,7 @@ class Shop:
     def write(self, name: str, rows: Sequence[Row]) -> None:
         """Puts a file in place as one should: by renaming."""
         kind = name.partition("/")[0]
-        write = {"shop": self._parquet, "web": _web, "tills": _tills}[kind]
+        write = {"shop": self._parquet, "web": self._web, "tills": _tills}[kind]
         path, made = self.folder / name, self.folder / f"{kind}.new"
         write(made, rows)
         os.replace(made, path)
@@ -169,7 +187,7 @@ class Shop:
         columns = {
             name: pa.array([row[name] for row in rows], types.get(name, pa.string()))
             for name in random_row(random.Random(0))
-            if name not in ("ts", "fine", "seq")
+            if name not in ("ts", "fine", "seq") and not (self.is_bare and name in _BEYOND)
         }
         if self.has_sequence:
             columns["seq"] = pa.array([row["seq"] for row in rows], pa.int64())
@@ -181,11 +199,28 @@ class Shop:
         columns["ts"] = pa.array(times, pa.timestamp(unit, tz="UTC"))
         pq.write_table(pa.table(columns), path)
 
-    def update(self, *, chunk_rows: int = 8_000_000, anew: bool = False) -> Imported:
+    def _web(self, path: Path, rows: Sequence[Row]) -> None:
+        """CSV with values that cannot be read: times, numbers and amounts."""
+        names = ["user_id", "anonymous_id", "channel", *([] if self.is_bare else ["count"])]
+        read = [
+            (
+                "soon" if row["fine"] == 1 else _moment(row["ts"]),
+                row["event"],
+                "many" if row["campaign"] else row["quantity"],
+                "much" if row["seq"] == 3 else row["amount"],
+                *(row[name] for name in names),
+            )
+            for row in rows
+        ]
+        _csv(path, ",".join(["at", "what", "quantity", "amount", *names]), read)
+
+    def update(
+        self, task: Task | None = None, *, chunk_rows: int = 8_000_000, anew: bool = False
+    ) -> Imported:
         """Brings the store up to date."""
         workspace = self.workspace
         rules = Rules(junk_ids(workspace), valid_times(workspace), chunk_rows=chunk_rows)
-        return update_store(workspace, Task(), rules=rules, anew=anew, threads=2)
+        return update_store(workspace, task or Task(), rules=rules, anew=anew, threads=2)
 
 
 def _text(value: object) -> str:
@@ -200,26 +235,6 @@ def _csv(path: Path, header: str, rows: Sequence[Sequence[object]]) -> None:
 
 def _moment(ms: int | None) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-def _web(path: Path, rows: Sequence[Row]) -> None:
-    """CSV with values that cannot be read: times, numbers and amounts."""
-    names = ("user_id", "anonymous_id", "channel")
-    _csv(
-        path,
-        "at,what,user_id,anonymous_id,channel,quantity,amount,count",
-        [
-            (
-                "soon" if row["fine"] == 1 else _moment(row["ts"]),
-                row["event"],
-                *(row[name] for name in names),
-                "many" if row["campaign"] else row["quantity"],
-                "much" if row["seq"] == 3 else row["amount"],
-                row["count"],
-            )
-            for row in rows
-        ],
-    )
 
 
 def _tills(path: Path, rows: Sequence[Row]) -> None:
@@ -250,12 +265,12 @@ def open_store(shop: Shop, threads: int = 2, **scope: Any) -> Dataset:
     return dataset
 
 
-def open_files(shop: Shop, **scope: Any) -> Dataset:
+def open_files(shop: Shop, damaged: Mapping[Path, str] = MappingProxyType({}), **scope: Any) -> Dataset:
     """The data without the store, and without lanes."""
     workspace = shop.workspace
     root = store_folder(workspace).root
     root.mkdir(parents=True, exist_ok=True)
-    dataset = Dataset(workspace, Scope(**scope), Task(), limits(None, 2), importing=root)
+    dataset = Dataset(workspace, Scope(**scope), Task(), limits(None, 2), damaged, importing=root)
     dataset._lanes.of = lambda *_, **__: None  # type: ignore[method-assign]
     return dataset
 
@@ -332,6 +347,8 @@ def assert_same(shop: Shop, questions: Sequence[tuple[str, Saved]], **scope: Any
         for report, saved in questions:
             expected = told(files, report, saved)
             assert files.stats()["path"] == "files"
+            # One dataset is asked many questions here; the path is to be that of this one.
+            stored._read_files = stored._read_lanes = False
             compare(told(stored, report, saved), expected, (report, saved, scope))
             paths.append(str(stored.stats()["path"]))
             if paths[-1] == "lanes":
@@ -344,20 +361,30 @@ def assert_same(shop: Shop, questions: Sequence[tuple[str, Saved]], **scope: Any
     return paths
 
 
-_CODES = re.compile(r"[\[(][0-9]+(?:, [0-9]+)*[\])]")
+_CODES = re.compile(r"[\[(][0-9]+(?:, [0-9]+)*[\])]|[0-9]+(?= AS person)|(?<=person = )[0-9]+")
 
 
 def compare(found: Told, expected: Told, what: object) -> None:
     assert found.document == expected.document, what
+    assert found.people == expected.people, what
+    if '"report": "user"' in found.document:
+        # One person's events are found by other statements.
+        return
     # Codes of people are the store's own.
     assert [_CODES.sub("N", sql) for sql in found.sql] == [_CODES.sub("N", sql) for sql in expected.sql], what
-    assert found.people == expected.people, what
 
 
 def compare_surveys(stored: Dataset, files: Dataset) -> None:
-    one, other = stored.survey(), files.survey()
-    names = ("rows", "people", "first", "last", "as_of", "notes", "sources")
-    assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    assert _surveyed(stored) == _surveyed(files)
+
+
+def _surveyed(dataset: Dataset) -> object:
+    try:
+        found = dataset.survey()
+    except QuestionError as error:
+        return error.message
+    # Codes may have gaps.
+    return replace(found, codes=0)
 
 
 def everything(dataset: Dataset, names: Sequence[str]) -> list[tuple[object, ...]]:
@@ -380,7 +407,8 @@ def assert_sound(shop: Shop) -> None:
         for names in (kept, [*kept, *manifest.ids]):
             assert everything(stored, names) == everything(files, names)
         assert stored.stats()["path"] == "store"
-        per_file = dict(stored.fetch(f"SELECT place >> {ROW_BITS}, count(*) FROM runs.stored GROUP BY 1"))
+        counted = stored.fetch(f"SELECT place >> {ROW_BITS}, count(*) FROM runs.stored GROUP BY 1")
+        per_file = {number: count for number, count in counted}
         for file in manifest.files:
             assert per_file.pop(file.number, 0) == file.rows - sum(file.aside.values()), file
         assert per_file == {}
@@ -429,10 +457,6 @@ def without_lanes(dataset: Dataset) -> Iterator[None]:
         del dataset.lanes
 
 
-def request(report: str, saved: Saved) -> Request:
-    return request_of(report, saved)
-
-
 # --- questions ------------------------------------------------------------------------------------------------
 
 STEPS = ["view", "cart", "order"]
@@ -459,7 +483,7 @@ FUNNELS: tuple[Saved, ...] = (
     {"by": "user_id", "top": 3},
     {"by": "channel", "trend": "day", "at": "step:2"},
     {"where": "channel = 'app'"},
-    {"where": "\"value\" = 'x' or \"count\" is null"},
+    {"where": '"value" = \'x\' or "count" is null'},
     {"where": "anonymous_id like 'd%'"},
     {"where": "\"combo\" = 'x'"},
     {"compare": "previous", "last": "1d"},

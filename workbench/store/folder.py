@@ -39,7 +39,7 @@ from workbench.store.locks import (
 )
 from workbench.store.manifest import FOLDER, Manifest
 from workbench.store.seals import LEASE as _LEASE
-from workbench.store.seals import broken_hash, broken_mark, seal
+from workbench.store.seals import SEAL, broken_hash, broken_mark, seal
 
 RETIRE_SECONDS = 7 * 86_400
 """A store of another signature is kept for so long after its last use."""
@@ -249,10 +249,32 @@ class StoreFolder:
 
     def _clean(self, *, alone: bool) -> None:
         """``alone``: the caller has the store's lock, so that a folder without a lease is nobody's."""
-        named = self._named()
+        manifest = self._parsed(self._raw())
+        named = frozenset[str]() if manifest is None else manifest.folders
         for name in self._generations():
-            if name not in named:
+            if manifest is not None and name in named:
+                # What cannot go now is of no harm.
+                with suppress(OSError):
+                    self._trim_generation(name, manifest)
+            else:
                 self._clean_generation(name, alone=alone)
+
+    def _trim_generation(self, name: str, manifest: Manifest) -> None:
+        """Deletes what only older manifests named in a folder of which a run is still read."""
+        place = self.root / name
+        kept = {path.split("/")[1] for path in manifest.sizes if path.startswith(f"{name}/")} | {_LEASE, SEAL}
+        left = [path for path in place.iterdir() if path.name not in kept]
+        if not left:
+            return
+        with opened(place / _LEASE, os.O_RDWR) as lease:
+            # Whoever reads by an older manifest holds the folder; whoever begins now reads by this one.
+            if try_lock(lease, fcntl.LOCK_EX) is not True or self._parsed(self._raw()) != manifest:
+                return
+            for path in left:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def _clean_generation(self, name: str, *, alone: bool) -> None:
         place = self.root / name

@@ -1,19 +1,14 @@
-"""Runs on disk: which columns they have, how rows are sorted into one, and how several read as one relation.
-
-Text that repeats is sorted as a small number: each batch gets enumerations of its own, which the file does not keep.
-"""
+"""Runs on disk: which columns they have, and how several read as one relation."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
 from queries.question import Column
 from queries.quoting import quote_identifier, quote_literal
-from workbench.engine import Engine
-from workbench.runner import Task
 
 KEPT = (
     "session_id",
@@ -42,11 +37,6 @@ KEPT = (
 ROW_BITS = 40
 """Of a place: the row; the bits above are the file's number."""
 
-_MOST_DISTINCT = 20_000
-"""Text with more values than this is sorted as it is."""
-_SAMPLE = 200_000
-_WRITTEN = "FORMAT parquet, COMPRESSION lz4_raw, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880"
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -72,48 +62,6 @@ def layout(fixed: Sequence[str], columns: Sequence[Column]) -> Layout:
     return Layout(
         tuple(name for name in fixed if name != "ts_given"),
         tuple(column for column in columns if column.canonical and column.name in KEPT),
-    )
-
-
-def enumerated(engine: Engine, rows: str, texts: Sequence[str], task: Task) -> dict[str, str]:
-    """Makes an enumeration of each text column with few values; column → SQL type.
-
-    ``rows`` is a relation with every value.
-    """
-    counts = ", ".join(f"approx_count_distinct({quote_identifier(name)})" for name in texts)
-    ((*few,),) = engine.fetch(f"SELECT {counts} FROM (SELECT * FROM {rows} LIMIT {_SAMPLE})", task=task)
-    types: dict[str, str] = {}
-    for place, (name, distinct) in enumerate(zip(texts, few, strict=True)):
-        if int(str(distinct)) > _MOST_DISTINCT:
-            continue
-        own = quote_identifier(name)
-        engine.execute(
-            f"CREATE OR REPLACE TABLE text_values AS SELECT DISTINCT {own} AS value FROM {rows}", task=task
-        )
-        known = "SELECT value FROM text_values WHERE value IS NOT NULL"
-        ((count,),) = engine.fetch(f"SELECT count(*) FROM (\n{known}\n)", task=task)
-        if not 0 < int(str(count)) <= 4 * _MOST_DISTINCT:
-            continue
-        engine.execute(f"DROP TYPE IF EXISTS text_{place}", task=task)
-        engine.execute(f"CREATE TYPE text_{place} AS ENUM (\n{known}\nORDER BY 1\n)", task=task)
-        types[name] = f"text_{place}"
-    return types
-
-
-def write_run(engine: Engine, rows: str, columns: Layout, target: Path, task: Task, *, values: str) -> None:
-    """Sorts a relation of rows with ``person`` and ``combo`` by person and time into a file.
-
-    ``values`` is a relation with every text of theirs, and maybe more, that is quicker to look through.
-    """
-    types = enumerated(engine, values, columns.texts, task)
-    listed = ", ".join(
-        f"CAST({own} AS {types[name]}) AS {own}" if name in types else own
-        for name, own in ((name, quote_identifier(name)) for name in columns.names)
-    )
-    engine.execute(
-        f"COPY (SELECT person, combo, {listed} FROM {rows} ORDER BY person, ts) "
-        f"TO {quote_literal(str(target))} ({_WRITTEN})",
-        task=task,
     )
 
 
@@ -154,20 +102,6 @@ def renumbered(numbers: Sequence[int], place: str = "place") -> str:
         f"((list_extract([{listed}], ({place} >> {ROW_BITS}) + 1) << {ROW_BITS}) "
         f"| ({place} & {(1 << ROW_BITS) - 1}))"
     )
-
-
-def chunks(sizes: Sequence[tuple[int, int]], most: int) -> Iterator[list[int]]:
-    """Files (number and rows) in their order, in batches of at most ``most`` rows or of one file."""
-    batch: list[int] = []
-    held = 0
-    for number, rows in sizes:
-        if batch and held + rows > most:
-            yield batch
-            batch, held = [], 0
-        batch.append(number)
-        held += rows
-    if batch:
-        yield batch
 
 
 def listed(values: Collection[int]) -> str:

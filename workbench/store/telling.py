@@ -104,6 +104,8 @@ def _changes(taken: Taken) -> Iterator[str]:
         read += f" ({done.seconds * 1e6 / rows:.2f} s per million rows)"
     if done.new_files:
         yield read
+    if done.is_whole and len(taken.difference.new) < done.new_files:
+        yield "everything was read again"
     if changed:
         yield f"{counted(len(changed), 'file')} changed and read again: {first(sorted(changed))}"
     if gone:
@@ -176,7 +178,7 @@ def totals(taken: Taken) -> dict[str, object]:
     return {
         "up_to_date": not taken.is_news,
         "new_files": done.new_files,
-        "gone_files": done.gone_files,
+        "gone_files": len(taken.difference.gone),
         "changed_files": len(taken.difference.changed),
         "damaged_files": len(taken.damaged),
         "unread_files": len(taken.unread),

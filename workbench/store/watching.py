@@ -109,11 +109,13 @@ def is_current(workspace: Workspace, manifest: Manifest, now: Listing) -> bool:
 
     A file that an import has looked at and found unreadable is no reason to look again.
     """
-    from workbench.survey import valid_times
+    too_late = [file.future for file in manifest.files if file.future is not None]
+    if too_late:
+        # Imported late: with it come libraries that most listings do without.
+        from workbench.survey import valid_times
 
-    until = valid_times(workspace)[1]
-    if any(file.future is not None and file.future < until for file in manifest.files):
-        return False
+        if min(too_late) < valid_times(workspace)[1]:
+            return False
     record = records.read(folder_of(workspace).root)
     if record is not None and record.state == "done" and record.listing == now.digest:
         return True

@@ -1,0 +1,139 @@
+"""The lanes of a store after an import: the old ones without the affected people, and those of the new runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from workbench.store import lane_files
+from workbench.store.lane_files import Batch, OpenLanes
+from workbench.store.manifest import Manifest, Run
+from workbench.store.work import Work
+
+Ints = NDArray[np.int64]
+
+_PART_ROWS = 8_000_000
+"""Rows of which lanes are written at once, before they are merged: written twice, kept in little memory."""
+_DAY_MS = 86_400_000
+_Widths = tuple[int, int, int]
+"""Base, bits of times, bits of people."""
+
+
+def with_lanes(work: Work, before: Manifest | None, manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with its lanes in a folder, or with why there are none; ``affected_people`` is the engine's."""
+    if manifest.first is None or manifest.last is None:
+        return replace(manifest, no_lanes="there are no events")
+    old = None
+    if before is not None and before.lanes is not None:
+        old = lane_files.open_lanes(work.store.root / before.lanes)
+    widths = _widths(work, manifest, manifest.first, manifest.last, old)
+    if widths is None:
+        days = (manifest.last - manifest.first) // _DAY_MS
+        reason = f"{manifest.codes:,} people over {days:,} days are more than a lane's keys hold"
+        return replace(manifest, no_lanes=reason)
+    work.task.report(None, "import: lanes")
+    # Lanes that were refused before are made of everything.
+    anew = before is not None and old is None
+    sources = [run for run in manifest.runs if anew or run.folder == folder.name]
+    parts = []
+    for place, some in enumerate(_grouped(sources)):
+        part = folder / f"lanes-{place}"
+        part.mkdir()
+        _write(work, some, part, widths)
+        parts.append(part)
+    target = folder / "lanes"
+    if old is None and len(parts) == 1:
+        parts[0].rename(target)
+    else:
+        _merge(work, parts, old, target, widths)
+    return replace(manifest, lanes=f"{folder.name}/{target.name}")
+
+
+def _widths(work: Work, manifest: Manifest, first: int, last: int, old: OpenLanes | None) -> _Widths | None:
+    """How keys are made: as before where that does; None where none hold these people and times."""
+    if old is not None and old.index.holds(manifest.codes, first, last):
+        return old.index.base, old.index.time_bits, old.index.person_bits
+    bits = {"time_bits": work.rules.time_bits, "person_bits": work.rules.person_bits}
+    return lane_files.widths(manifest.codes, first, last, **bits)
+
+
+def _grouped(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    """Runs in their order, so many at once as have few enough rows."""
+    some: list[Run] = []
+    for run in runs:
+        if some and sum(one.rows for one in some) + run.rows > _PART_ROWS:
+            yield some
+            some = []
+        some.append(run)
+    if some:
+        yield some
+
+
+def _merge(work: Work, parts: Sequence[Path], old: OpenLanes | None, target: Path, widths: _Widths) -> None:
+    """Makes one of the lanes of parts, which go, and of old ones."""
+    base, time_bits, person_bits = widths
+    target.mkdir()
+    opened = [lane_files.open_lanes(part) for part in parts]
+    dead: list[Ints | None] = [None] * len(opened)
+    if old is not None:
+        opened, dead = [old, *opened], [affected(work), *dead]
+    lane_files.merge(target, opened, dead, base=base, time_bits=time_bits, person_bits=person_bits)
+    for part in parts:
+        shutil.rmtree(part)
+
+
+def affected(work: Work) -> Ints:
+    """The codes of the affected people, ascending."""
+    found = work.engine.columns("SELECT affected_person AS code FROM affected_people ORDER BY code")
+    return found["code"].astype(np.int64)
+
+
+def _write(work: Work, runs: Sequence[Run], target: Path, widths: _Widths) -> None:
+    """The lanes of some runs, without the dead."""
+    base, time_bits, person_bits = widths
+    counts: dict[str, int] = {}
+    for _, _, code, names in _events(work, runs):
+        for name, count in zip(names, np.bincount(code, minlength=len(names)).tolist(), strict=True):
+            counts[name] = counts.get(name, 0) + count
+    names = sorted(counts)
+    place_of = {name: place for place, name in enumerate(names)}
+    lane_files.write(
+        target,
+        _numbered(work, runs, place_of),
+        names,
+        [counts[name] for name in names],
+        base,
+        time_bits=time_bits,
+        person_bits=person_bits,
+    )
+
+
+def _numbered(work: Work, runs: Sequence[Run], place_of: dict[str, int]) -> Iterator[Batch]:
+    """Person, time and number of the name of all events."""
+    for person, ts, code, names in _events(work, runs):
+        places = np.array([place_of[name] for name in names], np.int64)
+        yield person, ts, places[code]
+
+
+def _events(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Ints, Ints, Ints, list[str]]]:
+    """Person, time and code of all events, a row group at once, and the names that its codes stand for."""
+    for run in runs:
+        dead = None if run.dead is None else np.load(work.store.root / run.dead)
+        with pq.ParquetFile(work.path(run.folder, run.name), read_dictionary=["event"]) as file:
+            for group in range(file.num_row_groups):
+                work.task.check()
+                table = file.read_row_group(group, columns=["person", "ts", "event"], use_threads=False)
+                event = table["event"].unify_dictionaries().combine_chunks()
+                person = table["person"].to_numpy().astype(np.int64)
+                ts, code = table["ts"].to_numpy(), event.indices.to_numpy().astype(np.int64)
+                if dead is not None:
+                    alive = ~np.isin(person, dead)
+                    person, ts, code = person[alive], ts[alive], code[alive]
+                if len(person):
+                    yield person, ts, code, event.dictionary.to_pylist()

@@ -1,0 +1,313 @@
+"""Sorts rows as they come into runs: in memory and in chunks, text as small numbers, so that little is moved.
+
+The engine hands on a hash for text that repeats, which costs it once a value and not once a row; the hashes of all
+values are known to differ before any of them stands for its value. Text that hardly repeats comes as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from queries.quoting import quote_identifier
+from workbench.engine import Engine
+from workbench.errors import Changed, QueryFailed
+from workbench.runner import Task
+from workbench.store.manifest import Run
+from workbench.store.runs import Layout
+
+GROUP_ROWS = 122_880
+"""Rows of a row group: what the engine reads at once."""
+
+_SAMPLE = 200_000
+_MOST_SAMPLED = 20_000
+_MOST_VALUES = 80_000
+"""Text with more values than this comes as it is."""
+_WHOLE_VALUES = 256
+"""So few values stand in every row group, used there or not."""
+_BATCH_ROWS = 250_000
+_MOST_BYTES = 300_000_000
+"""What a chunk's columns take at most, whatever its rows are."""
+_SHARED_ROWS = 200_000
+"""From so many rows on a chunk is written by two threads."""
+_ASCENDING = ("person", "ts", "place")
+_PACKED = ("ts", "place")
+"""So encoded, they are hardly any smaller compressed."""
+_PRUNING = ["person", "ts"]
+
+Progress = Callable[[int], None]
+Codes = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The values of one text column, by code; the greatest code may stand for NULL."""
+
+    hashes: NDArray[np.uint64]
+    """Ascending."""
+    codes: Codes
+    """Of each hash."""
+    texts: pa.Array
+
+
+class _Numbers:
+    """A column of numbers as it fills: written where it stays, so that the engine's batches can go."""
+
+    def __init__(self, dtype: np.dtype[Any], capacity: int) -> None:
+        # Memory that is not written to costs nothing.
+        self.values: NDArray[Any] = np.empty(capacity, dtype)
+        self._is_null: NDArray[np.bool_] | None = None
+        self._rows = 0
+
+    def add(self, values: NDArray[Any], is_null: NDArray[np.bool_] | None = None) -> int:
+        """Appends values; returns their bytes."""
+        end = self._rows + len(values)
+        self.values[self._rows : end] = values
+        if is_null is not None:
+            if self._is_null is None:
+                self._is_null = np.zeros(len(self.values), bool)
+            self._is_null[self._rows : end] = is_null
+        self._rows = end
+        return values.nbytes
+
+    def whole(self) -> NDArray[Any]:
+        """All values so far."""
+        return self.values[: self._rows]
+
+    def take(self, some: NDArray[np.intp]) -> pa.Array:
+        """Some of them."""
+        return pa.array(self.values[some], mask=None if self._is_null is None else self._is_null[some])
+
+
+class _Objects:
+    """A column of anything else, as Arrow holds it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.Array] = []
+
+    def add(self, piece: pa.Array) -> int:
+        """Appends an array; returns its bytes."""
+        self._pieces.append(piece)
+        return int(piece.nbytes)
+
+    def close(self) -> None:
+        """Makes one array of all."""
+        whole = pa.chunked_array(self._pieces).combine_chunks()
+        self._pieces = [whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole]
+
+    def take(self, some: NDArray[np.intp]) -> pa.Array:
+        """Some of it, once it is closed."""
+        return self._pieces[0].take(pa.array(some))
+
+
+_Column = _Numbers | _Objects
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Rows that are sorted together."""
+
+    columns: dict[str, _Column] = field(default_factory=dict)
+    rows: int = 0
+    size: int = 0
+
+
+class Sorting:
+    """What sorts the rows of one import into runs of one folder."""
+
+    def __init__(self, engine: Engine, task: Task, layout: Layout, folder: Path, chunk_rows: int) -> None:
+        self._engine, self._task, self._layout = engine, task, layout
+        self._folder, self._chunk_rows = folder, chunk_rows
+        self._names = ("person", "combo", *layout.names)
+        self._values: dict[str, _Values] = {}
+
+    def learn(self, values: str) -> None:
+        """Looks through the texts of a relation that has every one of the rows', and maybe more."""
+        texts = self._layout.texts
+        counts = ", ".join(f"approx_count_distinct({quote_identifier(name)})" for name in texts)
+        ((*few,),) = self._engine.fetch(
+            f"SELECT {counts} FROM (SELECT * FROM {values} LIMIT {_SAMPLE})", task=self._task
+        )
+        for name, sampled in zip(texts, few, strict=True):
+            if int(str(sampled)) <= _MOST_SAMPLED:
+                found = self._distinct(name, values)
+                if found is not None:
+                    self._values[name] = found
+
+    def sort(self, rows: str, prefix: str, progress: Progress) -> list[Run]:
+        """The runs of a relation with ``person``, ``combo`` and the layout's columns, by person and time.
+
+        Their files are named after ``prefix``; ``progress`` is told how many rows are done. Raises
+        :class:`Changed` for a text that was not learnt.
+        """
+        sql = f"SELECT {', '.join(map(self._selected, self._names))} FROM {rows}"
+        made: list[Run] = []
+        done = 0
+        chunk = _Chunk()
+        size = min(_BATCH_ROWS, self._chunk_rows)
+        with self._engine.arrow(sql, None, self._task, size) as batches:
+            for batch in batches:
+                if batch.column(0).null_count:
+                    raise QueryFailed("an event without a person", "import again, with everything read anew")
+                self._take(chunk, batch)
+                done += batch.num_rows
+                progress(done)
+                if chunk.rows + size > self._chunk_rows or chunk.size > _MOST_BYTES:
+                    made += self._written(chunk, prefix, len(made))
+                    chunk = _Chunk()
+        return [*made, *self._written(chunk, prefix, len(made))] if chunk.rows else made
+
+    # --- text -----------------------------------------------------------------------------------------------
+
+    def _distinct(self, name: str, rows: str) -> _Values | None:
+        """The values of a text column; None where there are many, or two have one hash."""
+        sql = (
+            f"SELECT value, hash(value) AS hash FROM (SELECT DISTINCT {quote_identifier(name)} AS value "
+            f"FROM {rows} LIMIT {_MOST_VALUES + 1})"
+        )
+        with self._engine.arrow(sql, None, self._task) as batches:
+            table = pa.Table.from_batches(list(batches), batches.schema)
+        hashes = table["hash"].to_numpy()
+        order = np.argsort(hashes)
+        if len(hashes) > _MOST_VALUES or (np.diff(hashes[order]) == 0).any():
+            return None
+        texts = table["value"].combine_chunks()
+        is_null = texts.is_null().to_numpy(zero_copy_only=False)
+        codes = np.empty(len(hashes), np.min_scalar_type(len(hashes)))
+        codes[np.argsort(is_null, kind="stable")] = np.arange(len(hashes))
+        return _Values(hashes[order], codes[order], texts.drop_null())
+
+    def _selected(self, name: str) -> str:
+        own = quote_identifier(name)
+        return f"hash({own}) AS {own}" if name in self._values else own
+
+    def _take(self, chunk: _Chunk, batch: pa.RecordBatch) -> None:
+        """Adds a batch, the hashes of its texts as codes."""
+        if not chunk.columns:
+            chunk.columns = {
+                name: self._column(name, kind)
+                for name, kind in zip(self._names, batch.schema.types, strict=True)
+            }
+        for name, column in zip(self._names, batch.columns, strict=True):
+            target, known = chunk.columns[name], self._values.get(name)
+            if isinstance(target, _Objects):
+                chunk.size += target.add(column)
+            elif known is not None:
+                chunk.size += target.add(_coded(column, known))
+            else:
+                chunk.size += target.add(_plain(column, target.values.dtype), _nulls(column))
+        chunk.rows += batch.num_rows
+
+    def _column(self, name: str, kind: pa.DataType) -> _Column:
+        known = self._values.get(name)
+        if known is not None:
+            return _Numbers(known.codes.dtype, self._chunk_rows)
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            return _Numbers(np.dtype(kind.to_pandas_dtype()), self._chunk_rows)
+        return _Objects()
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def _written(self, chunk: _Chunk, prefix: str, first: int) -> list[Run]:
+        """The chunk as runs: its people in two halves, where that is worth it."""
+        rows, columns = chunk.rows, chunk.columns
+        for column in columns.values():
+            if isinstance(column, _Objects):
+                column.close()
+        person, ts = _whole(columns["person"]), _whole(columns["ts"])
+        order = _by_person_and_time(person, ts)
+        cut = int(np.searchsorted(person, person[order[rows // 2]], sorter=order))
+        halves = [order[:cut], order[cut:]] if rows >= _SHARED_ROWS and 0 < cut < rows else [order]
+        runs = [
+            Run(self._folder.name, f"{prefix}-{first + place}.parquet", len(half), None, 0)
+            for place, half in enumerate(halves)
+        ]
+        with ThreadPoolExecutor(min(len(halves), os.cpu_count() or 1)) as pool:
+            # All are waited for, whatever happens to one.
+            list(pool.map(lambda run, half: self._write(run, columns, half), runs, halves))
+        return runs
+
+    def _write(self, run: Run, columns: dict[str, _Column], order: NDArray[np.intp]) -> None:
+        """One file of the rows with these numbers, in this order."""
+        none = order[:0]
+        schema = pa.schema([(name, self._gathered(name, columns[name], none).type) for name in self._names])
+        dictionaries = [name for name in self._names if name not in _ASCENDING]
+        with pq.ParquetWriter(
+            self._folder / run.name,
+            schema,
+            compression={name: "none" if name in _PACKED else "lz4" for name in self._names},
+            use_dictionary=dictionaries,
+            column_encoding=dict.fromkeys(_ASCENDING, "DELTA_BINARY_PACKED"),
+            write_statistics=_PRUNING,
+            store_schema=False,
+        ) as writer:
+            for start in range(0, len(order), GROUP_ROWS):
+                self._task.check()
+                some = order[start : start + GROUP_ROWS]
+                arrays = [self._gathered(name, columns[name], some) for name in self._names]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def _gathered(self, name: str, column: _Column, some: NDArray[np.intp]) -> pa.Array:
+        """Some rows of a column, codes as the texts they stand for."""
+        known = self._values.get(name)
+        if known is None or isinstance(column, _Objects):
+            return column.take(some)
+        texts, codes = known.texts, column.values[some]
+        null = codes == len(texts) if len(texts) < len(known.hashes) else None
+        if len(texts) > _WHOLE_VALUES:
+            used = np.zeros(len(texts) + 1, bool)
+            used[codes] = True
+            listed = np.flatnonzero(used[:-1])
+            places = np.zeros(len(texts) + 1, np.int32)
+            places[listed] = np.arange(len(listed), dtype=np.int32)
+            texts, codes = texts.take(pa.array(listed)), places[codes]
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=null), texts)
+
+
+def _plain(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The numbers of an array; anything where it has none."""
+    return np.frombuffer(column.buffers()[1], dtype)[column.offset : column.offset + len(column)]
+
+
+def _nulls(column: pa.Array) -> NDArray[np.bool_] | None:
+    """Where an array has no numbers; None where it has all."""
+    if not column.null_count:
+        return None
+    missing: NDArray[np.bool_] = column.is_null().to_numpy(zero_copy_only=False)
+    return missing
+
+
+def _whole(column: _Column) -> NDArray[Any]:
+    """All values of a column of numbers."""
+    if isinstance(column, _Objects):
+        raise TypeError("a column of numbers is none")
+    return column.whole()
+
+
+def _coded(column: pa.Array, known: _Values) -> Codes:
+    """The codes of hashes; Changed where one is of no known value."""
+    seen = column.dictionary_encode()
+    hashes = seen.dictionary.to_numpy()
+    places = np.minimum(np.searchsorted(known.hashes, hashes), max(len(known.hashes) - 1, 0))
+    if not len(known.hashes) or (known.hashes[places] != hashes).any():
+        raise Changed("a file changed while it was read", "run it again")
+    codes: Codes = known.codes[places][seen.indices.to_numpy()]
+    return codes
+
+
+def _by_person_and_time(person: NDArray[np.int32], ts: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The order of rows by person and time."""
+    first = int(ts.min())
+    bits = (int(ts.max()) - first).bit_length()
+    if bits + int(person.max()).bit_length() > 63:
+        return np.lexsort((ts, person))
+    return np.argsort((person.astype(np.int64) << bits) | (ts - first))
