@@ -7,7 +7,7 @@ questions, and is closed; nothing of it outlives the listing it was made from.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +50,8 @@ from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
 from workbench.sources.relation import Relation, relation
 from workbench.sources.snapshot import SetAside, SourceFiles
-from workbench.store.events import StoredEvents, find_store
+from workbench.store.events import StoredEvents, find_store, store_folder
+from workbench.store.wanted import EVERY, want
 from workbench.survey import Ground, define_sessions, junk_ids, make_survey, session_rule, valid_times
 from workbench.workspace import Workspace, chosen
 
@@ -357,7 +358,13 @@ class Dataset:
         schema = self._planner.schema(sql)
         if schema is None and self._planner.reads_events(sql):
             self._read_files = True
+            self._want(self._planner.missed(sql))
         return schema
+
+    def _want(self, columns: Collection[str]) -> None:
+        """Remembers columns that the next import is to keep, where a store is of use to this scope."""
+        if columns and self.workspace.dedup == "none":
+            want(store_folder(self.workspace).root, columns)
 
     # --- survey -------------------------------------------------------------------------------------------
 
@@ -446,7 +453,8 @@ class Dataset:
         """Keeps a query's answer as a table for later SQL of the same question."""
         if self._remembered.get(name) == sql and not parameters:
             return
-        self._remembered.pop(name, None)
+        # Whatever was made of the table that it takes the place of is to be made anew too.
+        self._remembered.clear()
         self._answers.clear()
         self._make_table(name, sql, parameters)
         if not parameters:
@@ -619,8 +627,10 @@ class Dataset:
     def by_person(self) -> str | None:
         """The relation of everybody's events in which one person's are found without reading the others'."""
         self.survey()
-        is_sorted = self._planner is not None and self._planner.is_whole
-        return self._ground().all_events if is_sorted else None
+        if self._planner is not None and self._planner.is_whole:
+            return self._ground().all_events
+        self._want({EVERY})
+        return None
 
     def define_sessions(self) -> Note:
         """Makes the relation ``sessions``, which no question has made yet; says by which rule."""

@@ -25,6 +25,10 @@ _STAR = re.compile(r"(?:\bSELECT|\bDISTINCT|,|(\w+)\s*\.)\s*\*", re.IGNORECASE)
 _PART = re.compile(r"[()]|\bFROM\b\s*(\()?", re.IGNORECASE)
 
 
+_OF_FILES = {"ts_given", "source_events", "columns"}
+"""Words of statements that read the files whatever columns the runs have."""
+
+
 class Planner:
     """The way of every statement over one store; relations made later are told to it."""
 
@@ -35,9 +39,8 @@ class Planner:
         there = {*fixed, *kept, *ids, "person"} - {"ts_given"}
         missing = [column for column in columns if column.name not in there]
         # The name of a property stands in quotes wherever it stands.
-        self._missing = {column.name.casefold() for column in missing}
+        self._missing = {column.name.casefold(): column.name for column in missing}
         self._missing_words = {column.name.casefold() for column in missing if column.canonical}
-        self._missing_words |= {"ts_given", "source_events", "columns"}
         self._ids = {name.casefold() for name in ids}
         self.is_whole = not missing
         """Whether the runs have every column that the files have."""
@@ -64,13 +67,25 @@ class Planner:
         found = self._carrying(_bare(sql))
         return found is not None and (found == SCHEMA or schema == IDS_SCHEMA)
 
+    def missed(self, sql: str) -> set[str]:
+        """The columns for which a statement over events reads the files."""
+        quoted, words = _names(_bare(sql))
+        return {
+            self._missing[name] for name in (quoted & self._missing.keys()) | (words & self._missing_words)
+        }
+
     def _carrying(self, bare: str) -> str | None:
-        quoted = {name.replace('""', '"').casefold() for name in _QUOTED.findall(bare)}
-        words = {word.casefold() for word in _WORD.findall(_QUOTED.sub(" ", bare))}
-        if quoted & self._missing or words & self._missing_words:
+        quoted, words = _names(bare)
+        if quoted & self._missing.keys() or words & self._missing_words or words & _OF_FILES:
             return None
         schema = IDS_SCHEMA if (quoted | words) & self._ids else SCHEMA
         return schema if words & self._relations[schema] else None
+
+
+def _names(bare: str) -> tuple[set[str], set[str]]:
+    """The names in quotes, and all other words, without case."""
+    quoted = {name.replace('""', '"').casefold() for name in _QUOTED.findall(bare)}
+    return quoted, {word.casefold() for word in _WORD.findall(_QUOTED.sub(" ", bare))}
 
 
 def _bare(sql: str) -> str:

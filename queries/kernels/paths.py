@@ -106,7 +106,8 @@ def follow(
 
     ``ts`` is in ms. An event of a negative ``code`` has none and is passed over. ``session`` numbers the sessions,
     each of one person, −1 for an event in none, which is passed over too; those of one person may overlap. Without
-    it all of a person's events are one session. ``offset`` is the place of the first event. Raises ValueError for
+    it all of a person's events are one session. ``offset`` is the place of the first event. Of many events it is
+    quickest, and smallest, in blocks of whole people, a million events or fewer each. Raises ValueError for
     paths without a step.
     """
     if rule.steps < 1:

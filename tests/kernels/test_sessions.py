@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queries.kernels import sessions as kernel
-from queries.kernels.lanes import TIME_BITS, key
+from queries.kernels.lanes import key
 from queries.kernels.ordering import Ints, cut
 from queries.units import SessionRule, gap_events_sql
 from tests.oracles import sessions as oracle
 
+TIME_BITS = 4
+"""So few that a person's last key and the next one's first lie close."""
 BASE = 1_700_000_000_000
 CAMPAIGNS = ("", "a", "b")
 EVENTS = st.lists(

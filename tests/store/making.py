@@ -408,7 +408,7 @@ def assert_sound(shop: Shop) -> None:
             assert everything(stored, names) == everything(files, names)
         assert stored.stats()["path"] == "store"
         counted = stored.fetch(f"SELECT place >> {ROW_BITS}, count(*) FROM runs.stored GROUP BY 1")
-        per_file = {number: count for number, count in counted}
+        per_file = {int(str(number)): count for number, count in counted}
         for file in manifest.files:
             assert per_file.pop(file.number, 0) == file.rows - sum(file.aside.values()), file
         assert per_file == {}

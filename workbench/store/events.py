@@ -71,7 +71,8 @@ class StoredEvents:
             and manifest.ids == relation.ids
             and manifest.has_fine == relation.has_fine
             and manifest.has_sequence == relation.has_sequence
-            and set(manifest.columns) <= {column.name for column in relation.columns}
+            and set(zip(manifest.columns, manifest.kinds, strict=True))
+            <= {(column.name, column.kind) for column in relation.columns}
         )
 
     # --- relations ------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from workbench.store.manifest import Manifest, Run, StoredFile
 from workbench.store.merging import with_merged_runs
 from workbench.store.plan import Plan, fits, planned, says_the_same, without_events
 from workbench.store.sorting import Sorting
+from workbench.store.wanted import wanted
 from workbench.store.work import CHUNK_ROWS, Rules, Work
 
 __all__ = ["CHUNK_ROWS", "MOST_RUNS", "Imported", "Rules", "bring_up_to_date"]
@@ -79,8 +80,9 @@ def bring_up_to_date(
     ``damaged`` are files (identity → reason) that are set aside; ``check`` raises where a file changed while it was
     read; ``anew`` reads everything again. Raises :class:`Changed` where another import is running.
     """
-    layout = runs.layout(relation.fixed, relation.columns)
-    work = Work(engine, task, relation, sources, rules, signature, store, layout, damaged)
+    wishes = wanted(store.root)
+    layout = runs.layout(relation.fixed, relation.columns, relation.ids, wishes)
+    work = Work(engine, task, relation, sources, rules, signature, store, layout, damaged, wishes)
     began = time.monotonic()
     with store.writing(wait) as writing:
         before = None if anew else store.load()
@@ -234,6 +236,8 @@ def _manifest(
         generation=int(folder.name[1:]),
         next_number=highest if before is None else max(highest, before.next_number),
         columns=tuple(column.name for column in work.layout.kept),
+        kinds=tuple(column.kind for column in work.layout.kept),
+        wanted=tuple(sorted(work.wishes)),
         has_fine=relation.has_fine,
         has_sequence=relation.has_sequence,
         ids=relation.ids,

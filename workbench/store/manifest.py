@@ -79,6 +79,10 @@ class Manifest:
     next_number: int
     columns: tuple[str, ...]
     """Of the runs, beyond the fixed ones."""
+    kinds: tuple[str, ...]
+    """Of those columns: a property may be of another kind with the next file."""
+    wanted: tuple[str, ...]
+    """The wishes for further columns that it meets, as far as there are such columns."""
     has_fine: bool
     has_sequence: bool
     ids: tuple[str, ...]
@@ -287,6 +291,8 @@ _manifest = _record(
         "generation": _count,
         "next_number": _count,
         "columns": _several(_text),
+        "kinds": _several(_text),
+        "wanted": _several(_text),
         "has_fine": _flag,
         "has_sequence": _flag,
         "ids": _several(_text),
@@ -316,6 +322,7 @@ def _consistent(manifest: Manifest) -> bool:
     named = manifest.paths - {manifest.lanes}
     return (
         len(numbers) == len(manifest.files)
+        and len(manifest.kinds) == len(manifest.columns)
         and max(numbers, default=-1) < manifest.next_number <= MOST_FILES
         and all(run.dead_rows <= run.rows for run in manifest.runs)
         and named <= manifest.sizes.keys()

@@ -92,6 +92,7 @@ def fits(work: Work, before: Manifest) -> bool:
     return (
         before.signature == work.signature
         and before.columns == tuple(column.name for column in kept)
+        and before.kinds == tuple(column.kind for column in kept)
         and before.ids == relation.ids
         and before.has_fine == relation.has_fine
         and before.has_sequence == relation.has_sequence
@@ -110,5 +111,9 @@ def without_events(work: Work) -> dict[str, str]:
 
 
 def says_the_same(work: Work, before: Manifest) -> bool:
-    """Whether a manifest says the same of files that give no events."""
-    return before.other == without_events(work) and before.damaged == work.damaged
+    """Whether a manifest says the same of files that give no events, and of wishes."""
+    return (
+        before.other == without_events(work)
+        and before.damaged == work.damaged
+        and set(before.wanted) == set(work.wishes)
+    )

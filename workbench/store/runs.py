@@ -9,6 +9,7 @@ from pathlib import Path
 
 from queries.question import Column
 from queries.quoting import quote_identifier, quote_literal
+from workbench.store.wanted import EVERY
 
 KEPT = (
     "session_id",
@@ -57,11 +58,21 @@ class Layout:
         return ("event", *(column.name for column in self.kept if column.kind in ("text", "json")))
 
 
-def layout(fixed: Sequence[str], columns: Sequence[Column]) -> Layout:
-    """The columns that runs keep of a relation's."""
+def layout(
+    fixed: Sequence[str], columns: Sequence[Column], ids: Collection[str], wanted: Collection[str] = ()
+) -> Layout:
+    """The columns that runs keep of a relation's: the usual ones, and those that questions missed.
+
+    The raw ``ids`` lie beside the runs.
+    """
     return Layout(
         tuple(name for name in fixed if name != "ts_given"),
-        tuple(column for column in columns if column.canonical and column.name in KEPT),
+        tuple(
+            column
+            for column in columns
+            if column.name not in ids
+            and ((column.canonical and column.name in KEPT) or column.name in wanted or EVERY in wanted)
+        ),
     )
 
 

@@ -83,9 +83,14 @@ class _Numbers:
         """All values so far."""
         return self.values[: self._rows]
 
+    def close(self) -> None:
+        """Makes of it what :meth:`take` takes from."""
+        mask = None if self._is_null is None else self._is_null[: self._rows]
+        self._array = pa.array(self.whole(), mask=mask)
+
     def take(self, some: NDArray[np.intp]) -> pa.Array:
-        """Some of them."""
-        return pa.array(self.values[some], mask=None if self._is_null is None else self._is_null[some])
+        """Some of them, once it is closed."""
+        return self._array.take(pa.array(some))
 
 
 class _Objects:
@@ -221,8 +226,7 @@ class Sorting:
         """The chunk as runs: its people in two halves, where that is worth it."""
         rows, columns = chunk.rows, chunk.columns
         for column in columns.values():
-            if isinstance(column, _Objects):
-                column.close()
+            column.close()
         person, ts = _whole(columns["person"]), _whole(columns["ts"])
         order = _by_person_and_time(person, ts)
         cut = int(np.searchsorted(person, person[order[rows // 2]], sorter=order))

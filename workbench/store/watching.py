@@ -16,6 +16,7 @@ from workbench.store import records
 from workbench.store.folder import StoreFolder, retire
 from workbench.store.locks import in_words, is_of_disk
 from workbench.store.manifest import Manifest, signature
+from workbench.store.wanted import wanted
 
 if TYPE_CHECKING:
     from workbench.runner import Task
@@ -116,7 +117,10 @@ def is_current(workspace: Workspace, manifest: Manifest, now: Listing) -> bool:
 
         if min(too_late) < valid_times(workspace)[1]:
             return False
-    record = records.read(folder_of(workspace).root)
+    root = folder_of(workspace).root
+    if not wanted(root) <= set(manifest.wanted):
+        return False
+    record = records.read(root)
     if record is not None and record.state == "done" and record.listing == now.digest:
         return True
     difference = compare(now, manifest, workspace.root)

@@ -51,6 +51,8 @@ class Work:
     store: StoreFolder
     layout: Layout
     damaged: Mapping[str, str]
+    wishes: Collection[str] = ()
+    """Columns that questions missed (:mod:`workbench.store.wanted`)."""
     _proofs: dict[int, Certain] = field(default_factory=dict)
 
     # --- what is valid --------------------------------------------------------------------------------------
