@@ -76,8 +76,11 @@ def asked(
     *,
     memory: str | None = None,
     threads: int | None = None,
+    from_files: bool = False,
 ) -> tuple[Dataset, T]:
     """Opens a scope's dataset and asks it a question; answer and dataset belong together.
+
+    ``from_files``: whatever store there is, none is read; SQL that is shown speaks of the files' people.
 
     Where files changed meanwhile it is asked once more over a new listing; where a file proves damaged only
     when its values are read, once more without that file; and where the store does, once more from the files.
@@ -88,7 +91,15 @@ def asked(
     while True:
         dataset: Dataset | None = None
         try:
-            dataset = opened(scope, task, memory=memory, threads=threads, damaged=damaged, lost_store=lost)
+            dataset = opened(
+                scope,
+                task,
+                memory=memory,
+                threads=threads,
+                damaged=damaged,
+                lost_store=lost,
+                from_files=from_files,
+            )
             answer = question(dataset)
             dataset.check_unchanged()
             return dataset, answer
@@ -117,6 +128,7 @@ def opened(
     threads: int | None = None,
     damaged: Mapping[Path, str] = MappingProxyType({}),
     lost_store: str | None = None,
+    from_files: bool = False,
 ) -> Dataset:
     """The dataset of a scope: ``--data``, else the workspace of this folder or its parents.
 
@@ -125,7 +137,15 @@ def opened(
     neither.
     """
     workspace = chosen(scope.data, scope.mapping)
-    return Dataset(workspace, scope, task, limits(memory, threads), damaged, lost_store=lost_store)
+    return Dataset(
+        workspace,
+        scope,
+        task,
+        limits(memory, threads),
+        damaged,
+        lost_store=lost_store,
+        from_files=from_files,
+    )
 
 
 class Dataset:
@@ -141,6 +161,7 @@ class Dataset:
         *,
         importing: Path | None = None,
         lost_store: str | None = None,
+        from_files: bool = False,
     ) -> None:
         """``importing`` is the folder of the store that is about to be made of it: then none is read.
 
@@ -163,7 +184,7 @@ class Dataset:
         self._read_files = self._read_lanes = False
         """Where the newest question found its events, other than in the store."""
         self._lost_store = lost_store
-        no_store = importing is not None or lost_store is not None
+        no_store = from_files or importing is not None or lost_store is not None
         self._stored = None if no_store else self._possible_store()
         self._sources = tuple(_without(files, self._known_damage(files, damaged)) for files in self._list())
         self._engine = self._new_engine(importing)
@@ -463,8 +484,9 @@ class Dataset:
     def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
         """The lanes of some events: the store's, those kept, or new ones where that pays and they fit."""
         survey = self.survey()
+        self._read_files = False
         found = self._stored_lanes(events) or self._lanes.of(events, survey, self.stream, make=make)
-        self._read_lanes, self._read_files = found is not None, False
+        self._read_lanes = found is not None
         return found
 
     def valued_lane(self, match: str, value: str) -> ValuedLane | None:
@@ -594,6 +616,15 @@ class Dataset:
         self._task.check()
 
     # --- for the faces --------------------------------------------------------------------------------------
+
+    @property
+    def has_store(self) -> bool:
+        """Whether it reads a store of these files."""
+        return self._stored is not None
+
+    def begin(self) -> None:
+        """Another question begins: what the one before read is its own."""
+        self._read_files = self._read_lanes = False
 
     def serve(self, task: Task) -> None:
         """From now on this task cancels what the dataset does."""

@@ -254,6 +254,7 @@ class Session:
             kept.serve(task)
             try:
                 kept.check_unchanged()
+                kept.begin()
                 found = question(kept)
                 kept.check_unchanged()
             except (Changed, Damaged, EngineDied, ValueError, IndexError):
@@ -364,7 +365,16 @@ class Session:
             own = "\n\n".join(f"{statement};" for statement in module.statements(asked, dataset))
             return own + "\n", dataset.script(())
 
-        return self.over(asked.scope, task, written)[1]
+        # The codes of people in a statement are those of what it reads: a store's are of no use to who pastes it.
+        _, found = self.over(
+            asked.scope, task, lambda dataset: None if dataset.has_store else written(dataset)
+        )
+        if found is not None:
+            return found
+        from workbench.dataset import asked as ask_anew
+
+        base, memory, threads = base_of(asked.scope), self._memory, self._threads
+        return ask_anew(base, task, written, memory=memory, threads=threads, from_files=True)[1]
 
     def known_catalogue(self, scope: Scope) -> Catalogue | None:
         """The names of a scope's data, once they were read."""

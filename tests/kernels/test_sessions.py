@@ -64,7 +64,9 @@ def test_blocks_of_people_and_keys_give_the_same(events: list[oracle.Event], gap
         numbers += part.number.tolist()
     assert numbers == (whole.number + 100).tolist()
     by_gap = kernel.sessions(person, ts, gap, offset=7)
-    keyed, spans = kernel.sessions_of_keys(key(person, ts, BASE - 1), TIME_BITS, BASE - 1, gap, offset=7)
+    keyed, spans = kernel.sessions_of_keys(
+        key(person, ts, BASE - 1, TIME_BITS), TIME_BITS, BASE - 1, gap, offset=7
+    )
     assert np.array_equal(keyed.number, by_gap.number)
     assert np.array_equal(keyed.begins, by_gap.begins)
     expected = kernel.spans(person, ts, by_gap)

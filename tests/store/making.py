@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from queries import QUESTIONS
 from queries.funnel_table import cell_of
 from queries.question import PeopleRequest, QuestionError, Result, Scope
+from queries.quoting import quote_identifier
 from queries.saved import request_of
 from workbench.dataset import Dataset
 from workbench.limits import limits
@@ -390,7 +391,7 @@ def _surveyed(dataset: Dataset) -> object:
 def everything(dataset: Dataset, names: Sequence[str]) -> list[tuple[object, ...]]:
     """Every event whole, with its person's id, and everybody."""
     dataset.survey()
-    listed = ", ".join(f'e."{name}"' for name in names)
+    listed = ", ".join(f"e.{quote_identifier(name)}" for name in names)
     rows = dataset.fetch(f"SELECT p.key, {listed} FROM events e LEFT JOIN people p ON p.person = e.person")
     return sorted([*rows, *dataset.fetch("SELECT kind, id, key FROM people")], key=repr)
 

@@ -76,6 +76,7 @@ def ask(
                 question,
                 memory=options.memory,
                 threads=options.threads,
+                from_files=options.sql,
             ),
             options,
         )

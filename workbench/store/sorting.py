@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ _MOST_VALUES = 80_000
 """Text with more values than this comes as it is."""
 _WHOLE_VALUES = 256
 """So few values stand in every row group, used there or not."""
+_LANES = 4
 _BATCH_ROWS = 250_000
 _MOST_BYTES = 300_000_000
 """What a chunk's columns take at most, whatever its rows are."""
@@ -57,6 +58,10 @@ class _Values:
     codes: Codes
     """Of each hash."""
     texts: pa.Array
+    lane: int | None = None
+    """Which 16 bits of the hashes differ between all values, where some do."""
+    by_lane: Codes | None = None
+    """The code for each of what those bits can be."""
 
 
 class _Numbers:
@@ -101,7 +106,8 @@ class _Objects:
 
     def add(self, piece: pa.Array) -> int:
         """Appends an array; returns its bytes."""
-        self._pieces.append(piece)
+        # A copy: the engine's own buffers are several times as large as what they hold.
+        self._pieces.append(pa.concat_arrays([piece, piece.slice(0, 0)]))
         return int(piece.nbytes)
 
     def close(self) -> None:
@@ -189,7 +195,7 @@ class Sorting:
         is_null = texts.is_null().to_numpy(zero_copy_only=False)
         codes = np.empty(len(hashes), np.min_scalar_type(len(hashes)))
         codes[np.argsort(is_null, kind="stable")] = np.arange(len(hashes))
-        return _Values(hashes[order], codes[order], texts.drop_null())
+        return _with_lane(_Values(hashes[order], codes[order], texts.drop_null()))
 
     def _selected(self, name: str) -> str:
         own = quote_identifier(name)
@@ -297,8 +303,25 @@ def _whole(column: _Column) -> NDArray[Any]:
     return column.whole()
 
 
+def _with_lane(known: _Values) -> _Values:
+    """The same with a table of codes, where there are so few values that one of 16 bits may do."""
+    if not 0 < len(known.hashes) <= _WHOLE_VALUES:
+        return known
+    for lane, bits in enumerate(known.hashes.view(np.uint16).reshape(-1, _LANES).T):
+        if len(np.unique(bits)) == len(bits):
+            table = np.zeros(1 << 16, known.codes.dtype)
+            table[bits] = known.codes
+            return replace(known, lane=lane, by_lane=table)
+    return known
+
+
 def _coded(column: pa.Array, known: _Values) -> Codes:
-    """The codes of hashes; Changed where one is of no known value."""
+    """The codes of hashes; Changed where one is of no known value, or another code where nobody looks."""
+    if known.lane is not None and known.by_lane is not None:
+        hashes = _plain(column, np.dtype(np.uint64)).view(np.uint16)
+        # A file that changed since its values were learnt is found out before the store is used.
+        few: Codes = known.by_lane[hashes[known.lane :: _LANES]]
+        return few
     seen = column.dictionary_encode()
     hashes = seen.dictionary.to_numpy()
     places = np.minimum(np.searchsorted(known.hashes, hashes), max(len(known.hashes) - 1, 0))
@@ -314,4 +337,9 @@ def _by_person_and_time(person: NDArray[np.int32], ts: NDArray[np.int64]) -> NDA
     bits = (int(ts.max()) - first).bit_length()
     if bits + int(person.max()).bit_length() > 63:
         return np.lexsort((ts, person))
-    return np.argsort((person.astype(np.int64) << bits) | (ts - first))
+    # In place: a chunk's keys are a good part of what an import holds.
+    keys = person.astype(np.int64)
+    keys <<= bits
+    keys += ts
+    keys -= first
+    return np.argsort(keys)
