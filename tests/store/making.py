@@ -30,6 +30,7 @@ from workbench.store.events import store_folder
 from workbench.store.importing import Imported, Rules
 from workbench.store.runs import ROW_BITS
 from workbench.store.updating import update_store
+from workbench.store.wanted import want
 from workbench.survey import junk_ids, valid_times
 from workbench.workspace import Workspace, load
 
@@ -58,6 +59,7 @@ _HOSTILE = (
     "dead_person",
     "raw_events",
     "x y",
+    "c0",
 )
 """Properties named as the SQL's own helpers are."""
 
@@ -179,6 +181,10 @@ class Shop:
         os.replace(made, path)
         self.files[name] = list(rows)
 
+    def want(self, *names: str) -> None:
+        """Has the next import keep further columns."""
+        want(store_folder(self.workspace).root, names)
+
     def remove(self, name: str) -> None:
         (self.folder / name).unlink()
         del self.files[name]
@@ -190,6 +196,9 @@ class Shop:
             for name in random_row(random.Random(0))
             if name not in ("ts", "fine", "seq") and not (self.is_bare and name in _BEYOND)
         }
+        if not self.is_bare and len(rows) % 3 == 0:
+            # A property of another kind from file to file.
+            columns["x y"] = pa.array([row["x y"] and len(row["channel"] or "") for row in rows], pa.int64())
         if self.has_sequence:
             columns["seq"] = pa.array([row["seq"] for row in rows], pa.int64())
         unit, scale = ("ns", 1_000_000) if self.has_fine else ("ms", 1)

@@ -39,6 +39,7 @@ from workbench.dataset import Dataset
 from workbench.limits import limits
 from workbench.runner import Task
 from workbench.store import importing
+from workbench.store.wanted import EVERY
 
 WALKS = int(os.environ.get("WORKBENCH_STORE_WALKS", "3"))
 """Random histories of a store; raise it for a soak, with another seed."""
@@ -108,6 +109,7 @@ def test_after_any_history_the_store_is_that_of_the_files(
     # What is not a number is neither more nor less than a share: then everything is never read again.
     monkeypatch.setattr(importing, "MOST_AGAIN", rng.choice((math.nan, math.nan, 2)))
     shop = started(tmp_path, rng)
+    shop.want(*rng.choice(((), (EVERY,), ("x y", 'a"b', "combo"))))
     known: dict[str, int] = {}
     was_whole = True
     for _ in range(rng.randrange(3, 6)):

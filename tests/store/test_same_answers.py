@@ -42,6 +42,7 @@ from workbench.runner import Task
 from workbench.store import importing
 from workbench.store.importing import Rules
 from workbench.store.updating import update_store
+from workbench.store.wanted import EVERY
 from workbench.survey import junk_ids, valid_times
 from workbench.workspace import load
 
@@ -85,6 +86,8 @@ def random_shop(folder: Path, seed: int) -> Shop:
         toml=TOML + (TILLS if seed % 3 == 0 else "") + ROLES,
     )
     segments(shop)
+    # Some of the properties are kept in runs, the others are read from files.
+    shop.want(*{0: ("value", "combo", "key", "c0", "x y"), 3: (EVERY,)}.get(seed % 4, ()))
     for number in range(3):
         shop.write(f"shop/{number}.parquet", random_rows(rng, 60))
         if number == 0:
@@ -112,7 +115,7 @@ def test_every_question_says_the_same(seed: int, shops: Callable[[int], Shop]) -
     shop = shops(seed)
     assert_sound(shop)
     paths = assert_same(shop, mine([*OTHERS, *funnels()], seed))
-    assert set(paths) == {"lanes", "store", "files"}
+    assert set(paths) >= {"lanes", "store"}
     assert paths.count("files") < len(paths) // 2
 
 

@@ -120,11 +120,11 @@ class StoredEvents:
         """The relation of all valid events with their person, from the runs, with the raw ids or without."""
         names = [name for name in relation.fixed if name != "ts_given"]
         listed = [
-            f"{self._place(relation)} AS place" if name == "place" else quote_identifier(name)
+            f"{self._place(relation)} AS place" if name == "place" else f"stored.{quote_identifier(name)}"
             for name in (*names, *self.manifest.columns)
         ]
         if not ids:
-            return f"SELECT {', '.join(listed)}, person FROM {SCHEMA}.stored"
+            return f"SELECT {', '.join(listed)}, stored.person FROM {SCHEMA}.stored AS stored"
         raw = ", ".join(f"combos.{quote_identifier(name)}" for name in relation.ids)
         return (
             f"SELECT {', '.join(listed)}, stored.person, {raw} FROM {SCHEMA}.stored AS stored\n"

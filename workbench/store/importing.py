@@ -141,7 +141,7 @@ def _identify(work: Work, before: Manifest | None, plan: Plan, folder: Path) -> 
     work.prove(ordinals)
     ids = ", ".join(quote_identifier(name) for name in work.relation.ids)
     where = "" if work.are_valid(ordinals) else f"\nWHERE {work.valid()}"
-    return relink(
+    linked = relink(
         work.engine,
         work.task,
         ids=work.relation.ids,
@@ -153,6 +153,13 @@ def _identify(work: Work, before: Manifest | None, plan: Plan, folder: Path) -> 
         codes_before=0 if before is None else before.codes,
         combos_before=0 if before is None else before.combo_codes,
     )
+    # They are in the folder: what sorting does not need would only take its memory.
+    work.execute("DROP TABLE people; DROP TABLE touched")
+    if not linked.shared:
+        work.execute(
+            f"CREATE OR REPLACE TABLE combos AS SELECT combo, {ids}, person, left(key, 0) AS key FROM combos"
+        )
+    return linked
 
 
 def _again(work: Work, before: Manifest | None, plan: Plan, linked: Relinked) -> tuple[int, int]:
@@ -183,7 +190,7 @@ def _sorted(
     work: Work, before: Manifest | None, plan: Plan, folder: Path, linked: Relinked, again: int
 ) -> list[Run]:
     """The new runs: rows of the new files, and of the store those that are sorted anew."""
-    if not define_incoming(work, before, plan, shared=linked.shared, again=again > 0):
+    if not define_incoming(work, before, plan, shared=linked.shared, again=again):
         return []
     total = max(plan.new_rows + again, 1)
 

@@ -16,12 +16,15 @@ from workbench.store.work import Work
 
 AFFECTED = "(SELECT affected_person FROM affected_people)"
 
+_MOST_HELD = 500_000
+"""Up to so many rows that are sorted anew are held by the engine: they are read for each of their texts."""
 
-def define_incoming(work: Work, before: Manifest | None, plan: Plan, *, shared: bool, again: bool) -> bool:
+
+def define_incoming(work: Work, before: Manifest | None, plan: Plan, *, shared: bool, again: int) -> bool:
     """Makes ``incoming``, and ``incoming_values`` with every text of its rows; whether there can be any rows.
 
     Of the engine it takes ``combos``, ``affected_people`` and, of a store before, ``alive``. ``shared``: time decides
-    for some combination; ``again``: rows of the store are sorted anew.
+    for some combination; ``again``: how many rows of the store are sorted anew.
     """
     if shared:
         _share(work, before, plan)
@@ -31,8 +34,12 @@ def define_incoming(work: Work, before: Manifest | None, plan: Plan, *, shared: 
         rows.append(_new_rows(work, plan, shared=shared))
         values.append(f"SELECT {names} FROM (\n{work.relation.part(plan.ordinals)}\n)")
     if again:
-        rows.append(_old_rows(work, plan, shared=shared))
-        values.append(f"SELECT {names} FROM alive\nWHERE person IN {AFFECTED}")
+        kind = "TABLE" if again <= _MOST_HELD else "VIEW"
+        work.execute(
+            f"CREATE {kind} again_rows AS\nSELECT * FROM alive WHERE person IN {AFFECTED}{_stays(plan)}"
+        )
+        rows.append(_old_rows(work, shared=shared))
+        values.append(f"SELECT {names} FROM again_rows")
     if rows:
         work.define("incoming", rows)
         work.define("incoming_values", values)
@@ -64,7 +71,7 @@ def _found(work: Work, plan: Plan, join: str = "") -> str:
     )
 
 
-def _old_rows(work: Work, plan: Plan, *, shared: bool) -> str:
+def _old_rows(work: Work, *, shared: bool) -> str:
     """The rows of the store that are sorted anew, each with the person it has now."""
     own = ", ".join(f"r.{quote_identifier(name)}" for name in work.layout.names)
     join = (
@@ -73,8 +80,8 @@ def _old_rows(work: Work, plan: Plan, *, shared: bool) -> str:
         else ""
     )
     return (
-        f"SELECT combos.combo, {_person(shared)} AS person, {own}\nFROM alive r\n"
-        f"JOIN combos ON combos.combo = r.combo\n{join}WHERE r.person IN {AFFECTED}{_stays(plan)}"
+        f"SELECT combos.combo, {_person(shared)} AS person, {own}\nFROM again_rows r\n"
+        f"JOIN combos ON combos.combo = r.combo\n{join}"
     )
 
 
@@ -85,7 +92,7 @@ def _person(shared: bool) -> str:
 def _stays(plan: Plan) -> str:
     """That a row of the store is of no file that is gone."""
     gone = runs.listed([file.number for file in plan.gone])
-    return f"\nAND (r.place >> {runs.ROW_BITS}) NOT IN ({gone})" if gone else ""
+    return f"\nAND (place >> {runs.ROW_BITS}) NOT IN ({gone})" if gone else ""
 
 
 def _listed(numbers: Mapping[int, int]) -> list[int]:

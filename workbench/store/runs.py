@@ -71,6 +71,8 @@ def layout(
             column
             for column in columns
             if column.name not in ids
+            # Runs have a column of that name of their own: who asks for the property reads the files.
+            and column.name.casefold() != "combo"
             and ((column.canonical and column.name in KEPT) or column.name in wanted or EVERY in wanted)
         ),
     )

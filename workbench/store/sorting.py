@@ -32,11 +32,13 @@ _SAMPLE = 200_000
 _MOST_SAMPLED = 20_000
 _MOST_VALUES = 80_000
 """Text with more values than this comes as it is."""
-_WHOLE_VALUES = 256
+_WHOLE_TEXTS = 8_192
 """So few values stand in every row group, used there or not."""
+_LANE_VALUES = 256
+"""So few values may differ in 16 bits of their hashes."""
 _LANES = 4
 _BATCH_ROWS = 250_000
-_MOST_BYTES = 300_000_000
+_MOST_BYTES = 230_000_000
 """What a chunk's columns take at most, whatever its rows are."""
 _SHARED_ROWS = 200_000
 """From so many rows on a chunk is written by two threads."""
@@ -67,10 +69,12 @@ class _Values:
 class _Numbers:
     """A column of numbers as it fills: written where it stays, so that the engine's batches can go."""
 
-    def __init__(self, dtype: np.dtype[Any], capacity: int) -> None:
+    def __init__(self, dtype: np.dtype[Any], capacity: int, null: int | None = None) -> None:
+        """``null`` is the value that stands for none."""
         # Memory that is not written to costs nothing.
         self.values: NDArray[Any] = np.empty(capacity, dtype)
         self._is_null: NDArray[np.bool_] | None = None
+        self._null = null
         self._rows = 0
 
     def add(self, values: NDArray[Any], is_null: NDArray[np.bool_] | None = None) -> int:
@@ -91,6 +95,9 @@ class _Numbers:
     def close(self) -> None:
         """Makes of it what :meth:`take` takes from."""
         mask = None if self._is_null is None else self._is_null[: self._rows]
+        if self._null is not None:
+            mask = self.whole() == self._null
+        self._is_null = None
         self._array = pa.array(self.whole(), mask=mask)
 
     def take(self, some: NDArray[np.intp]) -> pa.Array:
@@ -164,17 +171,20 @@ class Sorting:
         made: list[Run] = []
         done = 0
         chunk = _Chunk()
-        size = min(_BATCH_ROWS, self._chunk_rows)
-        with self._engine.arrow(sql, None, self._task, size) as batches:
+        with self._engine.arrow(sql, None, self._task, _BATCH_ROWS) as batches:
             for batch in batches:
                 if batch.column(0).null_count:
                     raise QueryFailed("an event without a person", "import again, with everything read anew")
-                self._take(chunk, batch)
+                start = 0
+                while start < batch.num_rows:
+                    piece = batch.slice(start, self._chunk_rows - chunk.rows)
+                    self._take(chunk, piece)
+                    start += piece.num_rows
+                    if chunk.rows == self._chunk_rows or chunk.size > _MOST_BYTES:
+                        made += self._written(chunk, prefix, len(made))
+                        chunk = _Chunk()
                 done += batch.num_rows
                 progress(done)
-                if chunk.rows + size > self._chunk_rows or chunk.size > _MOST_BYTES:
-                    made += self._written(chunk, prefix, len(made))
-                    chunk = _Chunk()
         return [*made, *self._written(chunk, prefix, len(made))] if chunk.rows else made
 
     # --- text -----------------------------------------------------------------------------------------------
@@ -221,7 +231,9 @@ class Sorting:
     def _column(self, name: str, kind: pa.DataType) -> _Column:
         known = self._values.get(name)
         if known is not None:
-            return _Numbers(known.codes.dtype, self._chunk_rows)
+            has_null = len(known.texts) < len(known.hashes)
+            null = len(known.texts) if has_null else None
+            return _Numbers(known.codes.dtype, self._chunk_rows, null)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
             return _Numbers(np.dtype(kind.to_pandas_dtype()), self._chunk_rows)
         return _Objects()
@@ -271,16 +283,11 @@ class Sorting:
         known = self._values.get(name)
         if known is None or isinstance(column, _Objects):
             return column.take(some)
-        texts, codes = known.texts, column.values[some]
-        null = codes == len(texts) if len(texts) < len(known.hashes) else None
-        if len(texts) > _WHOLE_VALUES:
-            used = np.zeros(len(texts) + 1, bool)
-            used[codes] = True
-            listed = np.flatnonzero(used[:-1])
-            places = np.zeros(len(texts) + 1, np.int32)
-            places[listed] = np.arange(len(listed), dtype=np.int32)
-            texts, codes = texts.take(pa.array(listed)), places[codes]
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=null), texts)
+        codes = column.take(some)
+        if len(known.texts) <= _WHOLE_TEXTS:
+            return pa.DictionaryArray.from_arrays(codes, known.texts)
+        used = codes.dictionary_encode()
+        return pa.DictionaryArray.from_arrays(used.indices, known.texts.take(used.dictionary))
 
 
 def _plain(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -305,7 +312,7 @@ def _whole(column: _Column) -> NDArray[Any]:
 
 def _with_lane(known: _Values) -> _Values:
     """The same with a table of codes, where there are so few values that one of 16 bits may do."""
-    if not 0 < len(known.hashes) <= _WHOLE_VALUES:
+    if not 0 < len(known.hashes) <= _LANE_VALUES:
         return known
     for lane, bits in enumerate(known.hashes.view(np.uint16).reshape(-1, _LANES).T):
         if len(np.unique(bits)) == len(bits):
