@@ -328,7 +328,7 @@ def spawned_slowly(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     slow = (
         "import sys, time; sys.path.append(sys.argv.pop(1))\n"
         "from workbench.store import importing\n"
-        "importing._Import.run = lambda self, before: time.sleep(60)\n"
+        "importing._imported = lambda *arguments: time.sleep(60)\n"
         "from workbench.cli import main; main()"
     )
     monkeypatch.setattr(background, "_PROGRAM", slow)

@@ -22,6 +22,7 @@ from queries.quoting import quote_identifier
 from workbench.engine import Engine
 from workbench.errors import Changed, QueryFailed
 from workbench.runner import Task
+from workbench.store.arrow_numbers import array_of, dtype_of, nulls_of, values_of
 from workbench.store.manifest import Run
 from workbench.store.runs import Layout
 
@@ -98,11 +99,11 @@ class _Numbers:
         if self._null is not None:
             mask = self.whole() == self._null
         self._is_null = None
-        self._array = pa.array(self.whole(), mask=mask)
+        self._array = array_of(self.whole(), mask)
 
     def take(self, some: NDArray[np.intp]) -> pa.Array:
         """Some of them, once it is closed."""
-        return self._array.take(pa.array(some))
+        return self._array.take(array_of(some))
 
 
 class _Objects:
@@ -124,7 +125,7 @@ class _Objects:
 
     def take(self, some: NDArray[np.intp]) -> pa.Array:
         """Some of it, once it is closed."""
-        return self._pieces[0].take(pa.array(some))
+        return self._pieces[0].take(array_of(some))
 
 
 _Column = _Numbers | _Objects
@@ -197,14 +198,19 @@ class Sorting:
         )
         with self._engine.arrow(sql, None, self._task) as batches:
             table = pa.Table.from_batches(list(batches), batches.schema)
-        hashes = table["hash"].to_numpy()
+        hashes = (
+            values_of(pa.concat_arrays(table["hash"].chunks)) if table.num_rows else np.empty(0, np.uint64)
+        )
         order = np.argsort(hashes)
         if len(hashes) > _MOST_VALUES or (np.diff(hashes[order]) == 0).any():
             return None
         texts = table["value"].combine_chunks()
-        is_null = texts.is_null().to_numpy(zero_copy_only=False)
+        is_null = nulls_of(texts)
         codes = np.empty(len(hashes), np.min_scalar_type(len(hashes)))
-        codes[np.argsort(is_null, kind="stable")] = np.arange(len(hashes))
+        codes[:] = np.arange(len(hashes))
+        if is_null is not None:
+            # NULL has the greatest code.
+            codes[np.argsort(is_null, kind="stable")] = np.arange(len(hashes))
         return _with_lane(_Values(hashes[order], codes[order], texts.drop_null()))
 
     def _selected(self, name: str) -> str:
@@ -225,7 +231,7 @@ class Sorting:
             elif known is not None:
                 chunk.size += target.add(_coded(column, known))
             else:
-                chunk.size += target.add(_plain(column, target.values.dtype), _nulls(column))
+                chunk.size += target.add(values_of(column), nulls_of(column))
         chunk.rows += batch.num_rows
 
     def _column(self, name: str, kind: pa.DataType) -> _Column:
@@ -234,9 +240,8 @@ class Sorting:
             has_null = len(known.texts) < len(known.hashes)
             null = len(known.texts) if has_null else None
             return _Numbers(known.codes.dtype, self._chunk_rows, null)
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            return _Numbers(np.dtype(kind.to_pandas_dtype()), self._chunk_rows)
-        return _Objects()
+        dtype = dtype_of(kind)
+        return _Objects() if dtype is None else _Numbers(dtype, self._chunk_rows)
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -290,19 +295,6 @@ class Sorting:
         return pa.DictionaryArray.from_arrays(used.indices, known.texts.take(used.dictionary))
 
 
-def _plain(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The numbers of an array; anything where it has none."""
-    return np.frombuffer(column.buffers()[1], dtype)[column.offset : column.offset + len(column)]
-
-
-def _nulls(column: pa.Array) -> NDArray[np.bool_] | None:
-    """Where an array has no numbers; None where it has all."""
-    if not column.null_count:
-        return None
-    missing: NDArray[np.bool_] = column.is_null().to_numpy(zero_copy_only=False)
-    return missing
-
-
 def _whole(column: _Column) -> NDArray[Any]:
     """All values of a column of numbers."""
     if isinstance(column, _Objects):
@@ -325,16 +317,16 @@ def _with_lane(known: _Values) -> _Values:
 def _coded(column: pa.Array, known: _Values) -> Codes:
     """The codes of hashes; Changed where one is of no known value, or another code where nobody looks."""
     if known.lane is not None and known.by_lane is not None:
-        hashes = _plain(column, np.dtype(np.uint64)).view(np.uint16)
+        hashes = values_of(column).view(np.uint16)
         # A file that changed since its values were learnt is found out before the store is used.
         few: Codes = known.by_lane[hashes[known.lane :: _LANES]]
         return few
     seen = column.dictionary_encode()
-    hashes = seen.dictionary.to_numpy()
+    hashes = values_of(seen.dictionary)
     places = np.minimum(np.searchsorted(known.hashes, hashes), max(len(known.hashes) - 1, 0))
     if not len(known.hashes) or (known.hashes[places] != hashes).any():
         raise Changed("a file changed while it was read", "run it again")
-    codes: Codes = known.codes[places][seen.indices.to_numpy()]
+    codes: Codes = known.codes[places][values_of(seen.indices)]
     return codes
 
 
