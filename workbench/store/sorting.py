@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from queries.quoting import quote_identifier
 from workbench.engine import Engine
 from workbench.errors import Changed, QueryFailed
 from workbench.runner import Task
-from workbench.store.arrow_numbers import array_of, dtype_of, nulls_of, values_of
+from workbench.store.arrow_numbers import dtype_of, nulls_of, values_of
+from workbench.store.chunk import AnyColumn, Chunk, Numbers, Objects
 from workbench.store.manifest import Run
 from workbench.store.runs import Layout
 
@@ -39,7 +40,7 @@ _LANE_VALUES = 256
 """So few values may differ in 16 bits of their hashes."""
 _LANES = 4
 _BATCH_ROWS = 250_000
-_MOST_BYTES = 230_000_000
+_MOST_BYTES = 200_000_000
 """What a chunk's columns take at most, whatever its rows are."""
 _SHARED_ROWS = 200_000
 """From so many rows on a chunk is written by two threads."""
@@ -65,79 +66,6 @@ class _Values:
     """Which 16 bits of the hashes differ between all values, where some do."""
     by_lane: Codes | None = None
     """The code for each of what those bits can be."""
-
-
-class _Numbers:
-    """A column of numbers as it fills: written where it stays, so that the engine's batches can go."""
-
-    def __init__(self, dtype: np.dtype[Any], capacity: int, null: int | None = None) -> None:
-        """``null`` is the value that stands for none."""
-        # Memory that is not written to costs nothing.
-        self.values: NDArray[Any] = np.empty(capacity, dtype)
-        self._is_null: NDArray[np.bool_] | None = None
-        self._null = null
-        self._rows = 0
-
-    def add(self, values: NDArray[Any], is_null: NDArray[np.bool_] | None = None) -> int:
-        """Appends values; returns their bytes."""
-        end = self._rows + len(values)
-        self.values[self._rows : end] = values
-        if is_null is not None:
-            if self._is_null is None:
-                self._is_null = np.zeros(len(self.values), bool)
-            self._is_null[self._rows : end] = is_null
-        self._rows = end
-        return values.nbytes
-
-    def whole(self) -> NDArray[Any]:
-        """All values so far."""
-        return self.values[: self._rows]
-
-    def close(self) -> None:
-        """Makes of it what :meth:`take` takes from."""
-        mask = None if self._is_null is None else self._is_null[: self._rows]
-        if self._null is not None:
-            mask = self.whole() == self._null
-        self._is_null = None
-        self._array = array_of(self.whole(), mask)
-
-    def take(self, some: NDArray[np.intp]) -> pa.Array:
-        """Some of them, once it is closed."""
-        return self._array.take(array_of(some))
-
-
-class _Objects:
-    """A column of anything else, as Arrow holds it."""
-
-    def __init__(self) -> None:
-        self._pieces: list[pa.Array] = []
-
-    def add(self, piece: pa.Array) -> int:
-        """Appends an array; returns its bytes."""
-        # A copy: the engine's own buffers are several times as large as what they hold.
-        self._pieces.append(pa.concat_arrays([piece, piece.slice(0, 0)]))
-        return int(piece.nbytes)
-
-    def close(self) -> None:
-        """Makes one array of all."""
-        whole = pa.chunked_array(self._pieces).combine_chunks()
-        self._pieces = [whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole]
-
-    def take(self, some: NDArray[np.intp]) -> pa.Array:
-        """Some of it, once it is closed."""
-        return self._pieces[0].take(array_of(some))
-
-
-_Column = _Numbers | _Objects
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """Rows that are sorted together."""
-
-    columns: dict[str, _Column] = field(default_factory=dict)
-    rows: int = 0
-    size: int = 0
 
 
 class Sorting:
@@ -171,7 +99,7 @@ class Sorting:
         sql = f"SELECT {', '.join(map(self._selected, self._names))} FROM {rows}"
         made: list[Run] = []
         done = 0
-        chunk = _Chunk()
+        chunk = Chunk()
         with self._engine.arrow(sql, None, self._task, _BATCH_ROWS) as batches:
             for batch in batches:
                 if batch.column(0).null_count:
@@ -183,7 +111,7 @@ class Sorting:
                     start += piece.num_rows
                     if chunk.rows == self._chunk_rows or chunk.size > _MOST_BYTES:
                         made += self._written(chunk, prefix, len(made))
-                        chunk = _Chunk()
+                        chunk = Chunk()
                 done += batch.num_rows
                 progress(done)
         return [*made, *self._written(chunk, prefix, len(made))] if chunk.rows else made
@@ -217,7 +145,7 @@ class Sorting:
         own = quote_identifier(name)
         return f"hash({own}) AS {own}" if name in self._values else own
 
-    def _take(self, chunk: _Chunk, batch: pa.RecordBatch) -> None:
+    def _take(self, chunk: Chunk, batch: pa.RecordBatch) -> None:
         """Adds a batch, the hashes of its texts as codes."""
         if not chunk.columns:
             chunk.columns = {
@@ -226,7 +154,7 @@ class Sorting:
             }
         for name, column in zip(self._names, batch.columns, strict=True):
             target, known = chunk.columns[name], self._values.get(name)
-            if isinstance(target, _Objects):
+            if isinstance(target, Objects):
                 chunk.size += target.add(column)
             elif known is not None:
                 chunk.size += target.add(_coded(column, known))
@@ -234,18 +162,18 @@ class Sorting:
                 chunk.size += target.add(values_of(column), nulls_of(column))
         chunk.rows += batch.num_rows
 
-    def _column(self, name: str, kind: pa.DataType) -> _Column:
+    def _column(self, name: str, kind: pa.DataType) -> AnyColumn:
         known = self._values.get(name)
         if known is not None:
             has_null = len(known.texts) < len(known.hashes)
             null = len(known.texts) if has_null else None
-            return _Numbers(known.codes.dtype, self._chunk_rows, null)
+            return Numbers(known.codes.dtype, self._chunk_rows, null)
         dtype = dtype_of(kind)
-        return _Objects() if dtype is None else _Numbers(dtype, self._chunk_rows)
+        return Objects() if dtype is None else Numbers(dtype, self._chunk_rows)
 
     # --- rows -----------------------------------------------------------------------------------------------
 
-    def _written(self, chunk: _Chunk, prefix: str, first: int) -> list[Run]:
+    def _written(self, chunk: Chunk, prefix: str, first: int) -> list[Run]:
         """The chunk as runs: its people in two halves, where that is worth it."""
         rows, columns = chunk.rows, chunk.columns
         for column in columns.values():
@@ -263,7 +191,7 @@ class Sorting:
             list(pool.map(lambda run, half: self._write(run, columns, half), runs, halves))
         return runs
 
-    def _write(self, run: Run, columns: dict[str, _Column], order: NDArray[np.intp]) -> None:
+    def _write(self, run: Run, columns: dict[str, AnyColumn], order: NDArray[np.intp]) -> None:
         """One file of the rows with these numbers, in this order."""
         none = order[:0]
         schema = pa.schema([(name, self._gathered(name, columns[name], none).type) for name in self._names])
@@ -283,10 +211,10 @@ class Sorting:
                 arrays = [self._gathered(name, columns[name], some) for name in self._names]
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
-    def _gathered(self, name: str, column: _Column, some: NDArray[np.intp]) -> pa.Array:
+    def _gathered(self, name: str, column: AnyColumn, some: NDArray[np.intp]) -> pa.Array:
         """Some rows of a column, codes as the texts they stand for."""
         known = self._values.get(name)
-        if known is None or isinstance(column, _Objects):
+        if known is None or isinstance(column, Objects):
             return column.take(some)
         codes = column.take(some)
         if len(known.texts) <= _WHOLE_TEXTS:
@@ -295,9 +223,9 @@ class Sorting:
         return pa.DictionaryArray.from_arrays(used.indices, known.texts.take(used.dictionary))
 
 
-def _whole(column: _Column) -> NDArray[Any]:
+def _whole(column: AnyColumn) -> NDArray[Any]:
     """All values of a column of numbers."""
-    if isinstance(column, _Objects):
+    if isinstance(column, Objects):
         raise TypeError("a column of numbers is none")
     return column.whole()
 
