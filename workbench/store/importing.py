@@ -106,7 +106,6 @@ def _imported(work: Work, writing: Writing, before: Manifest | None, check: Call
         before, plan = None, planned(work, None)
         linked = _identify(work, None, plan, folder)
         again, moved = _again(work, None, plan, linked)
-    moved = work.count(f"SELECT count(DISTINCT person) FROM alive WHERE person IN {AFFECTED}") if again else 0
     made = _sorted(work, before, plan, folder, linked, again)
     files = stored_files(work, plan, made, folder)
     old = [] if before is None else _with_dead(work, before, folder)
