@@ -36,7 +36,7 @@ from workbench.dataset import Dataset
 from workbench.engine import Engine
 from workbench.limits import limits
 from workbench.runner import Task
-from workbench.store.events import store_folder
+from workbench.store.folder import store_folder
 from workbench.store.manifest import Manifest
 from workbench.store.updating import update_store
 from workbench.workspace import Workspace, load

@@ -1,6 +1,6 @@
 """Every operation of the target table against its peers, with what is met and what is missed.
 
-    pip install '.[bench]' polars
+    pip install '.[bench]'
     python benchmarks/targets.py /tmp/bench10m --events 10000000
     python benchmarks/targets.py /tmp/bench50m --events 50000000 --against /tmp/bench10m --markdown table.md
 

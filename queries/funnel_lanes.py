@@ -22,11 +22,11 @@ _MANY_SIDES = 3
 def lane_funnel(request: FunnelRequest, within: Within, rule: Rule, data: Data) -> Funnel | None:
     """A funnel as lanes are asked for it; None where it reads what they have not: other columns, every event."""
     steps = [*request.steps, *(one.step for one in request.exclude)]
-    names = [_names(step, data) for step in steps]
     if not is_supported(rule) or not all(_is_apart(step, steps) for step in steps):
         return None
     if within.where is not None or (request.scope.by is not None and _step_of_value(rule) is None):
         return None
+    names = [_names(step, data) for step in steps]
     start, end = within.range.start, within.range.end
     # The bounds of the select, which reads as much: equal times are counted among its events.
     return Funnel(

@@ -50,7 +50,8 @@ from workbench.sources.probing import verify
 from workbench.sources.reading import snapshot
 from workbench.sources.relation import Relation, relation
 from workbench.sources.snapshot import SetAside, SourceFiles
-from workbench.store.events import StoredEvents, find_store, store_folder
+from workbench.store.events import StoredEvents, find_store
+from workbench.store.folder import store_folder
 from workbench.store.wanted import EVERY, want
 from workbench.survey import Ground, define_sessions, junk_ids, make_survey, session_rule, valid_times
 from workbench.workspace import Workspace, chosen

@@ -146,7 +146,7 @@ class Settling:
 
 def manifest_of(workspace: Workspace) -> Path:
     """The manifest of the store of a workspace; it need not be there."""
-    from workbench.store.events import store_folder
+    from workbench.store.folder import store_folder
 
     return store_folder(workspace).root / "manifest.json"
 

@@ -26,7 +26,7 @@ from workbench.dataset import Dataset
 from workbench.limits import limits
 from workbench.output.documents import json_envelope
 from workbench.runner import Task
-from workbench.store.events import store_folder
+from workbench.store.folder import store_folder
 from workbench.store.importing import Imported, Rules
 from workbench.store.runs import ROW_BITS
 from workbench.store.updating import update_store

@@ -26,8 +26,9 @@ from workbench.errors import QueryFailed
 from workbench.runner import Task
 from workbench.store import background, records, watching
 from workbench.store.background import build, is_building, pays, start, state, why_not
+from workbench.store.folder import store_folder
 from workbench.store.records import Record
-from workbench.store.watching import folder_of, take_in
+from workbench.store.watching import take_in
 from workbench.workspace import Workspace, load
 
 TOML = '[[source]]\nname = "shop"\npath = "data"\n'
@@ -195,7 +196,7 @@ def test_how_it_stands_is_told_without_the_engine(space: Workspace) -> None:
 
 
 def test_none_for_an_hour_after_one_failed(space: Workspace, spawned: list[Workspace]) -> None:
-    root = folder_of(space).root
+    root = store_folder(space).root
     records.write(root, Record("failed", time.time() - 3_500, os.getpid(), why="the disk is full"))
     refused(space, spawned, "the last time it failed: the disk is full")
     records.write(root, Record("failed", time.time() - 3_700, os.getpid(), why="the disk is full"))
@@ -205,13 +206,13 @@ def test_none_for_an_hour_after_one_failed(space: Workspace, spawned: list[Works
 def test_none_where_one_was_killed(space: Workspace, spawned: list[Workspace]) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    records.write(folder_of(space).root, Record("began", time.time(), ended.pid))
+    records.write(store_folder(space).root, Record("began", time.time(), ended.pid))
     assert state(space) == "none"
     refused(space, spawned, "it was ended")
 
 
 def test_none_where_one_has_just_begun(space: Workspace, spawned: list[Workspace]) -> None:
-    records.write(folder_of(space).root, Record("began", time.time(), os.getppid()))
+    records.write(store_folder(space).root, Record("began", time.time(), os.getppid()))
     assert state(space) == "building"
     refused(space, spawned, "being built")
 
@@ -295,7 +296,7 @@ def test_from_a_question_to_a_store(
         assert os.getsid(child.pid) == child.pid
     assert child.wait(60) == 0
     assert state(space) == "ready"
-    record = records.read(folder_of(space).root)
+    record = records.read(store_folder(space).root)
     assert record is not None
     assert (record.state, record.pid) == ("done", child.pid)
     ran = here(*FUNNEL, "--json", "--stats")
@@ -309,8 +310,8 @@ def test_one_that_is_killed_leaves_nothing_locked(
 ) -> None:
     assert start(space) is True
     (child,) = children.values()
-    root = folder_of(space).root
-    wait_for(lambda: background.is_locked(folder_of(space)))
+    root = store_folder(space).root
+    wait_for(lambda: background.is_locked(store_folder(space)))
     assert state(space) == "building"
     os.kill(child.pid, signal.SIGKILL)
     child.wait(10)
@@ -353,7 +354,7 @@ def test_a_second_process_ends_well_and_at_once(
     space: Workspace, workbench: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "take_in", lambda *arguments, **named: pytest.fail("it ran"))
-    folder = folder_of(space)
+    folder = store_folder(space)
     with folder.writing():
         ran = workbench("import", "--background", cwd=space.root)
         assert (ran.code, ran.out, ran.err) == (0, "", "")
@@ -378,7 +379,7 @@ def test_why_one_failed_is_kept(space: Workspace, monkeypatch: pytest.MonkeyPatc
 def test_two_instances_answer_while_one_imports(space: Workspace, here: Command) -> None:
     """Whoever reads has a whole generation, before and after; the store may even be deleted between."""
     take_in(space, Task())
-    reading = folder_of(space).reading()
+    reading = store_folder(space).reading()
     assert reading is not None
     with reading:
         (space.root / "data" / "b.csv").write_text(
@@ -387,5 +388,5 @@ def test_two_instances_answer_while_one_imports(space: Workspace, here: Command)
         take_in(space, Task())
         assert here(*FUNNEL, "--json").json["rows"][0]["users"] == 3
         assert all(reading.path(path).exists() for path in reading.manifest.sizes)
-    shutil.rmtree(folder_of(space).root)
+    shutil.rmtree(store_folder(space).root)
     assert here(*FUNNEL, "--json").json["rows"][0]["users"] == 3

@@ -20,9 +20,10 @@ from workbench.dataset import Dataset
 from workbench.limits import limits
 from workbench.runner import Task
 from workbench.session import Session
-from workbench.store.events import store_folder
-from workbench.store.folder import StoreFolder, remove
+from workbench.store.folder import StoreFolder, remove, store_folder
 from workbench.store.seals import seal
+from workbench.verifying import VerifyRequest
+from workbench.verifying import check as verified
 
 KINDS = ("truncated", "emptied", "flipped", "deleted", "replaced")
 NAMES = ("view", "cart", "order")
@@ -129,6 +130,27 @@ def test_what_a_disk_damages_without_a_mark_is_found_by_reading_all_and_never_bu
         path.write_bytes(kept)
         reseal(folder)
     assert folder.load() is not None
+
+
+def test_verify_reads_the_store_and_takes_a_damaged_one_away(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def told() -> list[str]:
+        result, _ = verified(VerifyRequest(Scope()), shop.workspace, Task())
+        return [note.text for note in result.notes if note.code == "store-damaged"]
+
+    folder = store_folder(shop.workspace)
+    name = next(name for name in parts(folder) if name.endswith("run-0.parquet"))
+    assert told() == []
+    safe = {one: one.read_bytes() for one in folder.root.glob("g*/seal.json")}
+    damage(folder.root / name, "flipped")
+    forge_marks(folder, safe)
+    (text,) = told()
+    assert name in text
+    assert folder.reading() is None
+    assert told() == []
 
 
 def forge_marks(folder: StoreFolder, seals: dict[Path, bytes]) -> None:

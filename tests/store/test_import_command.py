@@ -25,10 +25,10 @@ from workbench.commands.import_ import _share
 from workbench.errors import Cancelled, Changed, QueryFailed
 from workbench.runner import Task
 from workbench.store import background, watching
-from workbench.store.folder import StoreFolder
+from workbench.store.folder import StoreFolder, store_folder
 from workbench.store.records import Record, read
 from workbench.store.telling import size_text
-from workbench.store.watching import Taken, Watcher, folder_of, take_in
+from workbench.store.watching import Taken, Watcher, take_in
 from workbench.workspace import Workspace, load
 
 TOML = '[[source]]\nname = "shop"\npath = "data"\n'
@@ -199,7 +199,7 @@ def test_bare_paths_have_a_store_when_asked_for(home: Path, here: Command) -> No
 @pytest.fixture
 def importing(home: Path) -> Iterator[StoreFolder]:
     """Somebody else who imports, for as long as the test runs."""
-    folder = folder_of(load(home))
+    folder = store_folder(load(home))
     folder.root.mkdir(parents=True)
     script = (
         "import fcntl, os, sys, time\n"
@@ -252,7 +252,7 @@ def test_a_cache_that_cannot_be_written_is_said(
 
 def test_stores_of_other_settings_go_by_quota(home: Path, here: Command) -> None:
     here("import")
-    old = folder_of(load(home)).root
+    old = store_folder(load(home)).root
     (home / "workbench.toml").write_text(TOML + '[ids]\njunk = ["x"]\n', "utf-8")
     here("import")
     assert old.is_dir()
@@ -260,7 +260,9 @@ def test_stores_of_other_settings_go_by_quota(home: Path, here: Command) -> None
     assert "2 stores of other settings deleted: " in here("import").out
     assert not old.exists()
     assert not old.with_suffix(".json").exists()
-    assert [each.name for each in old.parent.iterdir() if each.is_dir()] == [folder_of(load(home)).root.name]
+    assert [each.name for each in old.parent.iterdir() if each.is_dir()] == [
+        store_folder(load(home)).root.name
+    ]
 
 
 def test_progress_never_goes_back_and_ends_within_the_whole() -> None:
@@ -490,7 +492,7 @@ def test_the_cache_says_how_the_store_stands(home: Path, here: Command) -> None:
     validator.validate(ready)
     totals = ready["totals"]
     assert (totals["state"], totals["files"], totals["rows"], totals["users"]) == ("ready", 2, 4, 3)
-    root = folder_of(load(home)).root
+    root = store_folder(load(home)).root
     assert totals["bytes"] == sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     assert totals["staged_files"] == len(list((home / ".workbench" / "staged").iterdir())) == 2
 
@@ -519,10 +521,10 @@ def test_void_rows_are_counted(home: Path, here: Command) -> None:
 def test_clear_deletes_the_current_store_alone(home: Path, here: Command) -> None:
     validator = jsonschema.Draft202012Validator(schemas.load("cache"))
     here("import")
-    other = folder_of(load(home)).root
+    other = store_folder(load(home)).root
     (home / "workbench.toml").write_text(TOML + '[ids]\njunk = ["x"]\n', "utf-8")
     here("import")
-    own = folder_of(load(home)).root
+    own = store_folder(load(home)).root
     answer = here("cache", "clear", "--json").json
     validator.validate(answer)
     assert [(row["name"], row["state"]) for row in answer["rows"]] == [(own.name, "deleted")]
@@ -536,7 +538,7 @@ def test_clear_deletes_the_current_store_alone(home: Path, here: Command) -> Non
 
 def test_clear_takes_nothing_that_is_read_or_written(home: Path, here: Command) -> None:
     here("import")
-    folder = folder_of(load(home))
+    folder = store_folder(load(home))
     reading = folder.reading()
     assert reading is not None
     with reading:
@@ -575,7 +577,7 @@ def test_what_the_cache_cannot_do_is_usage(home: Path, here: Command, arguments:
 
 def test_a_damaged_store_is_listed_and_can_be_deleted(home: Path, here: Command) -> None:
     here("import")
-    root = folder_of(load(home)).root
+    root = store_folder(load(home)).root
     (root / "manifest.json").write_bytes(b"{")
     answer = here("cache", "--json").json
     assert (answer["totals"]["state"], answer["rows"][0]["state"]) == ("none", "current, not readable")

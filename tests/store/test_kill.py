@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_import import COMMITTED, Soak
-from workbench.store.events import store_folder
+from workbench.store.folder import store_folder
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from benchmarks.kill_import import MEMORY, START, Shop, asked, imported
 from workbench.errors import Changed, QueryFailed
 from workbench.runner import Task
-from workbench.store.events import store_folder
+from workbench.store.folder import store_folder
 from workbench.store.importing import Imported, Rules
 from workbench.store.lane_files import open_lanes
 from workbench.store.locks import store_lock

@@ -14,7 +14,7 @@ from queries.question import Scope
 from queries.user import UserRequest
 from workbench.dataset import Dataset, opened
 from workbench.runner import Task
-from workbench.store.events import store_folder
+from workbench.store.folder import store_folder
 from workbench.store.updating import update_store
 from workbench.store.wanted import EVERY, MOST, path_of, want, wanted
 from workbench.workspace import Workspace, chosen

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from workbench.errors import Changed, WorkbenchError
 from workbench.store import records
-from workbench.store.folder import StoreFolder
+from workbench.store.folder import StoreFolder, store_folder
 from workbench.store.locks import LOCK, opened, try_lock
-from workbench.store.watching import folder_of, is_current, listing, take_in
+from workbench.store.watching import is_current, listing, take_in
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -79,7 +79,7 @@ def state(workspace: Workspace) -> State:
     """How the store of a workspace stands to the files as they are now: costs a listing, reads no data."""
     if is_building(workspace):
         return "building"
-    manifest = None if workspace.dedup != "none" else folder_of(workspace).load()
+    manifest = None if workspace.dedup != "none" else store_folder(workspace).load()
     if manifest is None:
         return "none"
     return "ready" if is_current(workspace, manifest, listing(workspace)) else "stale"
@@ -97,7 +97,7 @@ def why_not(workspace: Workspace) -> str | None:
         return f'[dedup] rule = "{workspace.dedup}" needs every row'
     there = next(
         place
-        for place in (folder_of(workspace).root, workspace.cache, *workspace.cache.parents)
+        for place in (store_folder(workspace).root, workspace.cache, *workspace.cache.parents)
         if place.exists()
     )
     if not os.access(there, os.W_OK | os.X_OK):
@@ -108,7 +108,7 @@ def why_not(workspace: Workspace) -> str | None:
 
 
 def _rested(workspace: Workspace) -> str | None:
-    record = records.read(folder_of(workspace).root)
+    record = records.read(store_folder(workspace).root)
     if record is None or record.state == "done" or not 0 <= time.time() - record.when < REST_SECONDS:
         return None
     return f"the last time it failed: {record.why or 'it was ended'}"
@@ -116,7 +116,7 @@ def _rested(workspace: Workspace) -> str | None:
 
 def _room(workspace: Workspace, there: Path) -> str | None:
     now = listing(workspace)
-    manifest = folder_of(workspace).load()
+    manifest = store_folder(workspace).load()
     if manifest is not None and is_current(workspace, manifest, now):
         return "it is up to date"
     if now.size > workspace.store.quota:
@@ -132,7 +132,7 @@ def is_building(workspace: Workspace) -> bool:
     if child is not None and child.poll() is None:
         return True
     _children.pop(str(workspace.root), None)
-    folder = folder_of(workspace)
+    folder = store_folder(workspace)
     if is_locked(folder):
         return True
     record = records.read(folder.root)
@@ -212,7 +212,7 @@ def build(workspace: Workspace, task: Task, *, memory: str | None, threads: int 
     """
     from workbench.limits import limits
 
-    folder = folder_of(workspace)
+    folder = store_folder(workspace)
     if is_building(workspace):
         return
     own = os.getpid()

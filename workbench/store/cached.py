@@ -13,10 +13,10 @@ from pathlib import Path
 
 from queries.question import EVERYTHING, Page, QuestionError, Result, Row, Scope, Shown
 from workbench.store import background, records
-from workbench.store.folder import StoreFolder, remove, stores
+from workbench.store.folder import StoreFolder, remove, store_folder, stores
 from workbench.store.manifest import Manifest
 from workbench.store.telling import bytes_by_kind, counted, size_text
-from workbench.store.watching import Difference, compare, first, folder_of, listing
+from workbench.store.watching import Difference, compare, first, listing
 from workbench.workspace import Workspace
 
 IN_USE = "kept: somebody reads or writes it"
@@ -66,7 +66,7 @@ class CacheRequest:
 
 def look(request: CacheRequest, workspace: Workspace) -> Result:
     """The stores of a workspace, the current one in detail, and the staged copies; reads no data."""
-    folder = folder_of(workspace)
+    folder = store_folder(workspace)
     manifest = folder.load()
     standing = background.state(workspace)
     difference = None if manifest is None else compare(listing(workspace), manifest, workspace.root)
@@ -104,7 +104,7 @@ def look(request: CacheRequest, workspace: Workspace) -> Result:
 
 def clear(request: CacheRequest, workspace: Workspace) -> Result:
     """Deletes the current store, or all of them, and with ``staged`` the staged copies; tells what stayed and why."""
-    current = folder_of(workspace)
+    current = store_folder(workspace)
     rows: list[Row] = []
     for store in stores(workspace.cache):
         if not request.every and store.root != current.root:

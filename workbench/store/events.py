@@ -13,8 +13,8 @@ from workbench.planner import IDS_SCHEMA, SCHEMA
 from workbench.sources.relation import Relation
 from workbench.sources.snapshot import SourceFiles
 from workbench.store import runs
-from workbench.store.folder import Reading, StoreFolder
-from workbench.store.manifest import Manifest, signature
+from workbench.store.folder import Reading, StoreFolder, store_folder
+from workbench.store.manifest import Manifest
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,11 +39,6 @@ class Footing:
     """Source, column, and how many of its values could not be read."""
     newest: Mapping[str, int]
     """The newest valid event of each source that has one."""
-
-
-def store_folder(workspace: Workspace) -> StoreFolder:
-    """Where the store of a workspace lies, made or not."""
-    return StoreFolder(workspace.cache / "store" / signature(workspace))
 
 
 class StoredEvents:
@@ -178,11 +173,6 @@ class StoredEvents:
         if path is not None:
             self._reading.give_up()
         return path
-
-    @property
-    def has_shared(self) -> bool:
-        """Whether time may decide for some combination."""
-        return len(self.manifest.ids) > 1
 
     def lanes(self) -> OpenLanes | None:
         """Its lanes, where it has any."""

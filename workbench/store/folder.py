@@ -18,6 +18,7 @@ from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from workbench.errors import Changed, QueryFailed
 from workbench.store import manifest as texts
@@ -37,9 +38,12 @@ from workbench.store.locks import (
     sync_tree,
     try_lock,
 )
-from workbench.store.manifest import FOLDER, Manifest
+from workbench.store.manifest import FOLDER, Manifest, signature
 from workbench.store.seals import LEASE as _LEASE
 from workbench.store.seals import SEAL, broken_hash, broken_mark, seal
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
 
 RETIRE_SECONDS = 7 * 86_400
 """A store of another signature is kept for so long after its last use."""
@@ -419,6 +423,11 @@ class Writing:
 
 
 # --- several stores ---------------------------------------------------------------------------------------
+
+
+def store_folder(workspace: Workspace) -> StoreFolder:
+    """Where the store of a workspace lies, made or not."""
+    return StoreFolder(workspace.cache / "store" / signature(workspace))
 
 
 def stores(cache: Path) -> list[StoreFolder]:

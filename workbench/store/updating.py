@@ -10,7 +10,7 @@ from workbench.dataset import Dataset
 from workbench.errors import Changed, Damaged, EngineDied, UsageError
 from workbench.limits import limits
 from workbench.runner import Task
-from workbench.store.events import store_folder
+from workbench.store.folder import store_folder
 from workbench.store.importing import Imported, Rules, bring_up_to_date
 from workbench.store.manifest import signature
 from workbench.survey import junk_ids, valid_times

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from workbench.errors import NoData, TimedOut, WorkbenchError
 from workbench.sources.listing import list_files, shown, without_doubles
 from workbench.store import records
-from workbench.store.folder import StoreFolder, retire
+from workbench.store.folder import retire, store_folder
 from workbench.store.locks import in_words, is_of_disk
-from workbench.store.manifest import Manifest, signature
+from workbench.store.manifest import Manifest
 from workbench.store.wanted import wanted
 
 if TYPE_CHECKING:
@@ -59,11 +59,6 @@ class Difference:
     def changed(self) -> tuple[str, ...]:
         """Those that are there still, with another content."""
         return tuple(path for path in self.gone if path in set(self.new))
-
-
-def folder_of(workspace: Workspace) -> StoreFolder:
-    """Where the store of a workspace lies, made or not."""
-    return StoreFolder(workspace.cache / "store" / signature(workspace))
 
 
 def listing(workspace: Workspace) -> Listing:
@@ -117,7 +112,7 @@ def is_current(workspace: Workspace, manifest: Manifest, now: Listing) -> bool:
 
         if min(too_late) < valid_times(workspace)[1]:
             return False
-    root = folder_of(workspace).root
+    root = store_folder(workspace).root
     if not wanted(root) <= set(manifest.wanted):
         return False
     record = records.read(root)
@@ -190,7 +185,7 @@ def take_in(
     from workbench.store.updating import update_store
 
     task.report(None, "listing files")
-    folder = folder_of(workspace)
+    folder = store_folder(workspace)
     seen = listing(workspace)
     before = folder.load()
     try:
