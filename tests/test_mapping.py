@@ -13,6 +13,7 @@ import pytest
 
 from workbench.errors import NoData, UsageError
 from workbench.sources.mapping import listed
+from workbench.sources.parquet_types import millis_of
 from workbench.sources.relation import Relation, relation
 from workbench.sources.snapshot import DataFile, Listed, SetAside, SourceFiles
 from workbench.workspace import Money, Source, Take, TimeFormat, Workspace
@@ -51,7 +52,9 @@ class Shop:
             relative = path.relative_to(self.folder).as_posix()
             keys = dict(part.split("=", 1) for part in relative.split("/")[:-1] if "=" in part)
             listed = Listed(path, relative, path.stat().st_size, 0, (0, 0), "parquet", None, keys)
-            found.append(DataFile(listed, path, 0, tuple((row[0], row[1]) for row in described)))
+            columns = tuple((row[0], row[1]) for row in described)
+            millis = millis_of(pq.ParquetFile(path).schema)
+            found.append(DataFile(listed, path, 0, columns, millis=millis))
         return SourceFiles(name, tuple(found))
 
     def relation(self, *sources: Source, look: bool = True, **rules: object) -> Relation:

@@ -454,11 +454,11 @@ def test_footers_prove_each_file_by_itself(shop: Shop) -> None:
     proved = {0: Certain(3, NOON, NOON + 2 * hour), 1: Certain(5, NOON, NOON + 4 * hour)}
     assert made.certain_files(range(3)) == proved
     assert made.certain_files([1]) == {1: proved[1]}
-    assert made.certain == Certain(8, NOON, NOON + 4 * hour)
+    assert made.certain() == Certain(8, NOON, NOON + 4 * hour)
     table = pq.read_table(shop.folder / "s" / "a.parquet").slice(0, 2)
     nameless = table.set_column(1, "event", [["view", None]])
     pq.write_table(nameless, shop.folder / "s" / "a.parquet")
     shop.parquet("s/c.parquet", events("'2024-01-01T12:00:00Z'"))
     made = shop.opened()
     assert made.certain_files(range(4)) == {0: None, 1: proved[1], 2: None}
-    assert made.certain is None
+    assert made.certain() is None

@@ -78,17 +78,17 @@ def make_survey(ground: Ground) -> Survey:
     low, high = valid_times(ground.workspace)
     as_of = None if ground.scope.as_of is None else ranges.parse_moment(ground.scope.as_of, ground.zone)
     before = high if as_of is None else min(high, as_of + 1)
-    known = ground.relation.certain
-    if known is not None and (known.first < low or known.last >= before or ground.workspace.dedup != "none"):
-        known = None
-    valid = None if known is not None else f"ts >= {low} AND ts < {before} AND event <> ''"
+    wanted = f"ts >= {low} AND ts < {before} AND event <> ''"
     if ground.stored is None:
         ground.progress(None, "reading all events once: people, newest event")
+        known = ground.relation.certain() if ground.workspace.dedup == "none" else None
+        if known is not None and (known.first < low or known.last >= before):
+            known = None
         span = None if known is None else (known.rows, known.first, known.last)
-        footing = _from_files(ground, valid, span, before)
+        footing = _from_files(ground, None if known else wanted, span, before)
     else:
         footing = ground.stored.footing(ground.relation)
-        _identify(ground, valid)
+        _identify(ground, wanted if any(map(footing.aside.get, _INVALID)) else None)
     as_of = footing.last if as_of is None else as_of
     people_in, inside = footing.people, footing.rows
     chosen = people_in
@@ -294,8 +294,7 @@ def _set_aside(ground: Ground, before: int, with_time: int, kept: int, *, all_va
             f"count(*) FILTER (WHERE ts >= {low} AND ts < {before} AND coalesce(event, '') = '') "
             "FROM source_events",
         )
-        names = ("without-time", "unreadable-time", "impossible-time", "without-event")
-        counts |= {name: count or 0 for name, count in zip(names, found, strict=True)}
+        counts |= {name: count or 0 for name, count in zip(_INVALID, found, strict=True)}
     return counts
 
 
@@ -381,6 +380,8 @@ def _file_notes(ground: Ground) -> Iterator[Note]:
             yield Note("source", text)
 
 
+_INVALID = ("without-time", "unreadable-time", "impossible-time", "without-event")
+"""Why a row is no event, whoever did it."""
 _ASIDE = {
     "without-time": "{count:,} rows without a time set aside",
     "unreadable-time": "{count:,} rows whose time cannot be read set aside",

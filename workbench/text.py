@@ -28,6 +28,14 @@ _INVISIBLE = frozenset(
 )
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0000, 0xE1000))
 _REGIONAL_A = 0x1F1E6
+_NARROW = (
+    range(0x20, 0x7F),
+    range(0xAE, 0x300),
+    range(0x2010, 0x2028),
+    range(0x2190, 0x2200),
+    range(0x2500, 0x25A0),
+)
+"""ASCII, Latin, punctuation, arrows, lines and blocks: one cell each."""
 
 ESCAPES = ContextVar("ESCAPES", default=False)
 """Whether :func:`clean` writes what is not ASCII as an escape: for screens on a terminal that does not read UTF-8.
@@ -109,6 +117,9 @@ def _one_mark_a_base(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _cells(char: str) -> int:
+    code = ord(char)
+    if any(code in codes for codes in _NARROW):
+        return 1
     # Imported late: its tables take longer to load than all of an ASCII run.
     from wcwidth import wcwidth
 

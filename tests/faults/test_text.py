@@ -7,6 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wcwidth import wcwidth
 
 from workbench.text import clean, clip, pad, width
 
@@ -116,3 +117,15 @@ def test_fault_061_long_text_is_cut_and_says_how_long_it_was() -> None:
 def test_values_that_are_no_text() -> None:
     assert clean(None) == "–"
     assert clean(12) == "12"
+
+
+def test_widths_known_without_tables_are_those_of_the_tables() -> None:
+    codes = [
+        *range(0x20, 0x7F),
+        *range(0xAE, 0x300),
+        *range(0x2010, 0x2028),
+        *range(0x2100, 0x2600),
+        0x4E00,
+        0xAC00,
+    ]
+    assert [width(chr(code)) for code in codes] == [max(wcwidth(chr(code)), 0) for code in codes]

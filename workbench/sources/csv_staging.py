@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from workbench.sources.delimited import Dialect, find_dialect, good_records
@@ -69,18 +68,21 @@ def _parts(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _parse(part: bytes, dialect: Dialect, schema: pa.Schema) -> pa.Table:
+    # Imported late: who finds a staged copy never parses.
+    from pyarrow import csv
+
     grammar = dialect.grammar
     try:
-        return pyarrow.csv.read_csv(
+        return csv.read_csv(
             pa.BufferReader(part),
-            read_options=pyarrow.csv.ReadOptions(column_names=schema.names, block_size=len(part) + 1),
-            parse_options=pyarrow.csv.ParseOptions(
+            read_options=csv.ReadOptions(column_names=schema.names, block_size=len(part) + 1),
+            parse_options=csv.ParseOptions(
                 delimiter=grammar.delimiter.decode(),
                 quote_char=grammar.quote.decode(),
                 escape_char="\\" if grammar.backslash else False,
                 newlines_in_values=True,
             ),
-            convert_options=pyarrow.csv.ConvertOptions(
+            convert_options=csv.ConvertOptions(
                 column_types=schema, null_values=[""], strings_can_be_null=True
             ),
         )

@@ -265,7 +265,7 @@ def _look(
     if build.sample is None:
         return None
     wanted = {
-        name: ("false",) if _whole(build.sample, group, column) else times.look(column, group.plan.time)
+        name: ("false",) if _whole(group, column) else times.look(column, group.plan.time)
         for name, column in columns.items()
     }
     terms = [term for terms in wanted.values() for term in terms]
@@ -287,17 +287,12 @@ def _look(
     return seen
 
 
-def _whole(sample: Sample, group: Group, column: Typed) -> bool:
+def _whole(group: Group, column: Typed) -> bool:
     """Whether the footers say that a column of moments was written in milliseconds: then nobody need look."""
-    names = [name for name, _ in group.files[0].data.columns if column.sql == f"f.{quote(name)}"]
-    if not names or column.type not in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
+    names = [name.casefold() for name, _ in group.files[0].data.columns if column.sql == f"f.{quote(name)}"]
+    if not names:
         return False
-    paths = ", ".join(literal(glob.escape(str(file.data.parquet))) for file in group.files)
-    found = sample(
-        f"SELECT count(*) FROM parquet_schema([{paths}]) WHERE lower(name) = lower({literal(names[0])}) "
-        "AND coalesce(logical_type, '') NOT LIKE '%MILLIS=MilliSeconds%'"
-    )
-    return found[0][0] == 0
+    return all(names[0] in map(str.casefold, file.data.millis) for file in group.files)
 
 
 def _offset(build: Build, column: Typed, zone: str) -> int | None:

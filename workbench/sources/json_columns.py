@@ -51,7 +51,7 @@ def mended(file: DataFile, staging: Staging, engine: Engine) -> tuple[DataFile, 
     names = ", ".join(name for name, _ in _json_columns(file))
     rows = "1 row has" if count == 1 else f"{count:,} rows have"
     note = f"{rows} malformed JSON in {names}: such values count as missing"
-    return DataFile(file.listed, place, footer.rows, footer.columns), note
+    return DataFile(file.listed, place, footer.rows, footer.columns, millis=footer.millis), note
 
 
 def _json_columns(file: DataFile) -> list[tuple[str, str]]:

@@ -49,6 +49,17 @@ def columns_of(schema: pq.ParquetSchema) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, _named(field.type, leaves)) for field in fields)
 
 
+def millis_of(schema: pq.ParquetSchema) -> frozenset[str]:
+    """The columns of moments, not those inside others, that are written in milliseconds."""
+    columns = [schema.column(index) for index in range(len(schema.names))]
+    logical = {one.path: json.loads(one.logical_type.to_json()) for one in columns}
+    return frozenset(
+        path
+        for path, kind in logical.items()
+        if kind["Type"] == "Timestamp" and kind["timeUnit"] == "milliseconds"
+    )
+
+
 def check_names(names: Sequence[str]) -> None:
     """Raises :class:`BadColumns` for names that are empty or equal but for the case of ASCII letters."""
     seen: dict[bytes, str] = {}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from workbench.sources.content import HEAD_BYTES, foreign, text_kind
 from workbench.sources.listing import reason_of, shown
-from workbench.sources.parquet_types import BadColumns, columns_of
+from workbench.sources.parquet_types import BadColumns, columns_of, millis_of
 from workbench.sources.snapshot import DataFile, Listed, SetAside
 
 FRESH_SECONDS = 2.0
@@ -51,11 +51,16 @@ class Footer:
     columns: tuple[tuple[str, str], ...]
     metadata: Mapping[bytes, bytes] = field(default_factory=dict)
     """The file's own key-value pairs."""
+    millis: frozenset[str] = frozenset()
+    """The columns of moments that are written in milliseconds."""
 
 
 _remembered: dict[str, Footer | str] = {}
 """By ``Listed.identity``: the footer, or why the file is bad. What may still be written is not kept."""
-_schemas: list[tuple[object, Columns]] = []
+_metadata: dict[str, pq.FileMetaData] = {}
+"""What bounds are asked of next, by ``Listed.identity``; of few files, since it is large."""
+_MOST_METADATA, _MOST_CHUNKS = 256, 4096
+_schemas: list[tuple[object, Columns, frozenset[str]]] = []
 """The files of an export share a few schemas; comparing costs a hundredth of naming the types anew."""
 
 
@@ -84,7 +89,7 @@ def probe(
                 raise
             aside.append(SetAside(shown(str(listed.path)), "changed while it was read", "not-ready"))
         else:
-            good.append(DataFile(listed, listed.location, footer.rows, footer.columns))
+            good.append(DataFile(listed, listed.location, footer.rows, footer.columns, millis=footer.millis))
     return good, aside
 
 
@@ -140,7 +145,11 @@ def read_footer(path: Path, listed: Listed | None = None) -> Footer:
                 tail = file.read()
         metadata = pq.read_metadata(pa.BufferReader(tail))
         _check_bounds(metadata, size - length - 8)
-        return Footer(metadata.num_rows, _columns(metadata.schema), metadata.metadata or {})
+        chunks = metadata.num_columns * metadata.num_row_groups
+        if listed is not None and len(_metadata) < _MOST_METADATA and chunks < _MOST_CHUNKS:
+            _metadata[listed.identity] = metadata
+        columns, millis = _columns(metadata.schema)
+        return Footer(metadata.num_rows, columns, metadata.metadata or {}, millis)
     except BadColumns as error:
         raise Unreadable(str(error)) from error
     except _DAMAGE as error:
@@ -203,14 +212,15 @@ def _check_bounds(metadata: pq.FileMetaData, end: int) -> None:
                 raise ValueError("it speaks of bytes that are not in the file")
 
 
-def _columns(schema: pq.ParquetSchema) -> Columns:
-    for known, columns in reversed(_schemas):
+def _columns(schema: pq.ParquetSchema) -> tuple[Columns, frozenset[str]]:
+    """All columns, and those of moments in milliseconds."""
+    for known, columns, millis in reversed(_schemas):
         if schema.equals(known):
-            return columns
-    named: Columns = columns_of(schema)
-    _schemas.append((schema, named))
+            return columns, millis
+    named, whole = columns_of(schema), millis_of(schema)
+    _schemas.append((schema, named, whole))
     del _schemas[:-64]
-    return named
+    return named, whole
 
 
 def _first_line(error: BaseException) -> str:
@@ -233,8 +243,10 @@ class Bounds:
 
 def bounds(file: DataFile, names: Sequence[str]) -> list[Bounds] | None:
     """The bounds of top-level columns of a file with rows; None where its footer does not state them all."""
+    own = file.parquet == file.listed.location
     try:
-        metadata = pq.read_metadata(file.parquet)
+        known = _metadata.pop(file.listed.identity, None) if own else None
+        metadata = known or pq.read_metadata(file.parquet)
     except _DAMAGE:
         return None
     places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}

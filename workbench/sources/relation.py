@@ -71,8 +71,6 @@ class Relation:
     """Counts values a cast could not read: rows of (source_index, column, count), counts above 0 alone."""
     written_sql: str | None
     """Amounts that stand as text, of CSV those that are no plain number: rows of (place, name, value)."""
-    certain: Certain | None
-    """What the footers prove of all rows, where they do."""
     files: tuple[ReadFile, ...]
     """Every file that yields events, in order of ordinals."""
     parts: Parts = field(repr=False, compare=False)
@@ -84,6 +82,10 @@ class Relation:
         absent = {"fine"} if not self.has_fine else set()
         absent |= set() if self.has_sequence else {"sequence"}
         return tuple(name for name in FIXED if name not in absent)
+
+    def certain(self) -> Certain | None:
+        """What the footers prove of all rows, where they do; reads one footer a file."""
+        return _certain(self.parts.groups)
 
     def part(self, ordinals: Collection[int]) -> str:
         """SQL of the same relation over the files with these ordinals alone: same columns, same places.
@@ -200,7 +202,6 @@ def _written(
         set_aside=tuple(build.set_aside),
         lost_sql=lost_sql(build, events),
         written_sql=_written_amounts(build, events),
-        certain=_certain(events),
         files=parts.files(),
         parts=parts,
     )

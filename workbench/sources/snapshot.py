@@ -73,6 +73,8 @@ class DataFile:
     """Lines that staging could not read, counted."""
     rejected_examples: tuple[str, ...] = ()
     """A few of them as ``line 17: …``, without line breaks, at most 200 characters each."""
+    millis: frozenset[str] = frozenset()
+    """The columns of moments that are written in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

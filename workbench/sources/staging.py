@@ -90,7 +90,13 @@ def _staged(place: Path, listed: Listed) -> tuple[DataFile, tuple[str, ...]] | N
         footer = read_footer(place)
         said = json.loads(footer.metadata[_PAIRS.encode()])
         file = DataFile(
-            listed, place, footer.rows, footer.columns, int(said["rejected"]), tuple(said["examples"])
+            listed,
+            place,
+            footer.rows,
+            footer.columns,
+            int(said["rejected"]),
+            tuple(said["examples"]),
+            footer.millis,
         )
         return file, tuple(said["notes"])
     except (Moved, Unreadable, KeyError, ValueError):
