@@ -170,7 +170,7 @@ class WorkbenchApp(SendsChanges, inherit_bindings=False):
 
         def ended(outcome: Outcome[bool]) -> None:
             if outcome.value:
-                self.say("making a fast copy in the background; `workbench cache` shows it")
+                self.say("making the store (a fast copy) behind; `workbench cache` shows it")
 
         self.session.submit("store", lambda task: self._storing.begin(answer), ended)
 

@@ -412,7 +412,7 @@ def test_the_store_is_begun_behind_the_first_answer_and_said_once(tmp_path: Path
     imports.starts_on = lambda workspace: True
 
     async def look(d: Driver) -> None:
-        assert "making a fast copy in the background; `workbench cache` shows it" in status(d)
+        assert "making the store (a fast copy) behind; `workbench cache` shows it" in status(d)
         await d.press("0", "R", "8")
         assert len(imports.starts) == 1 and "fast copy" not in status(d)
         assert imports.asked_on == {"workbench-session"}
