@@ -97,7 +97,7 @@ def measure(name: str, dataset: Dataset, steps: tuple[str, ...], rules: dict[str
         dataset._lanes = LaneCache(most)
         first.append(timed(lambda: answer(asked, dataset)))
         lanes.append(timed(lambda: answer(asked, dataset)))
-        arrays = dataset.lanes(funnel.names, make=False)
+        arrays = dataset.lanes(funnel.names, {}, make=False)
         assert arrays is not None
         kernel.append(timed(partial(fold, arrays, funnel, threads=dataset.threads)))
         assert told(files[-1][2]) == told(first[-1][2]) == told(lanes[-1][2])

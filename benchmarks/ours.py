@@ -68,6 +68,17 @@ class Workbench:
 
         return Contender(setup, path=lambda: self.path)
 
+    def first_funnel(self, funnel: Funnel, by: str | None = None) -> Contender:
+        """The same where no question has read those properties of the store yet."""
+        later = self.open_funnel(funnel, by)
+
+        def setup() -> Callable[[], Levels]:
+            for kept in self.stores.glob("*/columns"):
+                shutil.rmtree(kept)
+            return later.setup()
+
+        return Contender(setup, path=lambda: self.path)
+
     def whole_funnel(self, funnel: Funnel) -> Contender:
         """The same from the listing on, as the command line asks it."""
         return Contender(

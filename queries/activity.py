@@ -1,6 +1,6 @@
 """When a person was active: counts by day, hour and minute in the data's zone, and the spans one looks into.
 
-Counts come by quarter of an hour (:mod:`queries.visits`), so that a bot with millions of events is drawn as fast as
+Counts come by quarter of an hour (:mod:`queries.seen`), so that a bot with millions of events is drawn as fast as
 anybody. Hours are hours of real time counted from the day's beginning, so that the hour a change of the clocks
 repeats is two bins and the one it skips is none; days are those of the zone, 23 to 25 hours long.
 """
@@ -16,7 +16,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from queries import ranges
-from queries.visits import BUCKET, Bucket
+from queries.clock import Clock
+from queries.seen import BUCKET, Bucket
 
 Unit = Literal["year", "month", "week", "day", "hour", "minute"]
 HOUR, MINUTE = 3_600_000, 60_000
@@ -69,11 +70,11 @@ class Span:
     end: int
 
 
-def listed(buckets: Sequence[Bucket], zone: ZoneInfo) -> list[dict[str, object]]:
+def listed(buckets: Sequence[Bucket], clock: Clock) -> list[dict[str, object]]:
     """The quarters as an answer's totals carry them."""
     return [
         {
-            "ts": ranges.iso(bucket.all.first // BUCKET * BUCKET, zone),
+            "ts": clock.iso(bucket.all.first // BUCKET * BUCKET),
             "events": bucket.all.events,
             "shown": bucket.shown,
         }

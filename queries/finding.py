@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from queries import people
 from queries.expression import compile_condition
@@ -13,8 +14,33 @@ from queries.quoting import quote_identifier, quote_literal
 from queries.scope import Within
 from queries.suggest import ask, shown
 
+if TYPE_CHECKING:
+    from queries.one_person import Sessioned
+
 MOST_NAMED = 8
 """Candidates an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A combination of raw ids on events, in order of trust, and who it names."""
+
+    events: int
+    """How many have it."""
+    raw: tuple[str | None, ...]
+    clean: tuple[str | None, ...]
+    """The same, junk left out."""
+    person: int | None = None
+    key: str | None = None
+    """As :mod:`queries.people` has it."""
+    shared: int | None = None
+    """The place of the id that decides, where several people share it."""
+    number: int = 0
+
+    @property
+    def deciding(self) -> int:
+        """The place of the id that decides: those before it are junk."""
+        return next(place for place, value in enumerate(self.clean) if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +50,11 @@ class Person:
     code: int
     kind: str
     name: str
+    near: Sequence[Known] | None = None
+    """Their combinations and those beside them, where they are known."""
 
 
-def by_id(name: str, kind: str | None, data: Inspected, asked: list[str]) -> Person:
+def by_id(name: str, kind: str | None, data: Sessioned, asked: list[str]) -> Person:
     """The person whom an id names: who has it as their own, else the one person it is linked to.
 
     ``asked`` gets the statements. Raises QuestionError for an id nobody has, junk, and one that several share.
@@ -35,27 +63,16 @@ def by_id(name: str, kind: str | None, data: Inspected, asked: list[str]) -> Per
     kinds = data.schema.ids
     if kind is not None and kind not in kinds:
         raise QuestionError(f"--kind {shown(kind)}: the data has no such ids", f"it has {', '.join(kinds)}")
-    wanted = quote_literal(name)
-    junk = people.cleaned("id", data.material().junk)
-    of_kind = "" if kind is None else f" AND kind = {quote_literal(kind)}"
-    linked = [
-        f"SELECT person, FALSE AS own FROM raw_people WHERE {quote_identifier(one)} = {wanted} AND person IS NOT NULL"
-        for one in kinds
-        if kind in (None, one)
-    ]
-    parts = [f"SELECT person, TRUE AS own FROM people WHERE id = {wanted}{of_kind}", *linked]
-    sql = (
-        "WITH named AS (\n  " + "\n  UNION ALL\n  ".join(parts) + "\n)\n"
-        "SELECT people.person, people.kind, people.id, bool_or(named.own)\n"
-        "FROM named JOIN people ON people.person = named.person\n"
-        f"WHERE (SELECT {junk} FROM (SELECT {wanted} AS id)) IS NOT NULL\n"
-        f"GROUP BY ALL ORDER BY people.kind DESC, people.id LIMIT {10 * MOST_NAMED}"
-    )
+    sql = _named_sql(name, kind, data)
     asked.append(sql)
-    found = [
-        (Person(int(str(code)), str(its), str(own)), bool(is_own))
-        for code, its, own, is_own in data.fetch(sql)
-    ]
+    near = data.neighbours(name)
+    if near is None:
+        found = [
+            (Person(int(str(code)), str(its), str(own)), bool(is_own))
+            for code, its, own, is_own in data.fetch(sql)
+        ]
+    else:
+        found = _found(name, kind, kinds, near)
     owners = [person for person, is_own in found if is_own]
     named = owners or [person for person, _ in found]
     if len(named) == 1:
@@ -63,6 +80,40 @@ def by_id(name: str, kind: str | None, data: Inspected, asked: list[str]) -> Per
     if named:
         raise _shared(name, named)
     raise _unknown(name, data)
+
+
+def _found(
+    name: str, kind: str | None, kinds: Sequence[str], near: Sequence[Known]
+) -> list[tuple[Person, bool]]:
+    """The people on whose events an id stands, and whether it is their own."""
+    keys = {
+        one.person: str(one.key)
+        for one in near
+        if one.person is not None
+        and any(id == name and kind in (None, its) for its, id in zip(kinds, one.clean, strict=True))
+    }
+    found = [Person(code, kinds[int(key[:2])], key[2:], near) for code, key in keys.items()]
+    found.sort(key=lambda one: one.name)
+    found.sort(key=lambda one: one.kind, reverse=True)
+    return [(one, one.name == name and kind in (None, one.kind)) for one in found]
+
+
+def _named_sql(name: str, kind: str | None, data: Inspected) -> str:
+    """The same as SQL."""
+    wanted = quote_literal(name)
+    junk = people.cleaned("id", data.material().junk)
+    kinds = data.schema.ids if kind is None else (kind,)
+    carried = " OR ".join(f"{quote_identifier(one)} = {wanted}" for one in kinds)
+    of_kind = "" if kind is None else f" AND people.kind = {quote_literal(kind)}"
+    return (
+        # Whose own it is stands among them: a key is the id of a combination.
+        f"WITH named AS (\n  SELECT DISTINCT person FROM raw_people\n"
+        f"  WHERE person IS NOT NULL AND ({carried})\n)\n"
+        f"SELECT people.person, people.kind, people.id, people.id = {wanted}{of_kind} AS own\n"
+        "FROM named JOIN people ON people.person = named.person\n"
+        f"WHERE (SELECT {junk} FROM (SELECT {wanted} AS id)) IS NOT NULL\n"
+        f"ORDER BY people.kind DESC, people.id LIMIT {10 * MOST_NAMED}"
+    )
 
 
 def _shared(name: str, named: Sequence[Person]) -> QuestionError:
@@ -113,7 +164,7 @@ def people_with_sql(condition: str, within: Within) -> str:
     return f"SELECT DISTINCT person FROM events WHERE {conditions}"
 
 
-def person_of(code: int, data: Inspected) -> Person:
+def person_of(code: int, data: Sessioned) -> Person:
     """Somebody by code."""
     ((kind, name),) = data.fetch(f"SELECT kind, id FROM people WHERE person = {code}")
-    return Person(code, str(kind), str(name))
+    return Person(code, str(kind), str(name), data.neighbours(str(name)))

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from queries import ranges
-from queries.funnel_fold import FromLanes, fold_selected
+from queries.funnel_fold import FromLanes, fold_lanes, fold_selected
 from queries.funnel_groups import Cohort
 from queries.funnel_lanes import lane_funnel, lanes_of, values_of
 from queries.funnel_request import OTHERS, PREVIOUS, FunnelRequest, request
-from queries.funnel_select import select_of
+from queries.funnel_select import Select, select_of
 from queries.funnel_sides import Side, never_seen, rule_of, sides_of, under_peers, unknown_ids, unlike
 from queries.funnel_table import FunnelTable
 from queries.kernels.funnel import Folded
@@ -90,31 +91,35 @@ def statements(request: FunnelRequest, data: Data) -> tuple[str, ...]:
 def _fold(side: Side, data: Data, lanes: Lanes | None) -> _Fold:
     select = select_of(side.request, side.within, data)
     by = side.request.scope.by
+    values = cache(lambda: _values(select, data, by))
+    asked = lane_funnel(side.request, side.within, select.rule, data)
+    data.progress(None, "events of the funnel")
+    found = None
+    if lanes is not None and asked is not None:
+        valued = None if by is None else values_of(side.request, asked, data)
+        given = FromLanes(lanes, asked, valued)
+        found = fold_lanes(data, select.sql, given, None if by is None else values)
+    if found is None:
+        named = values()
+        count = None if by is None else len(named)
+        found = fold_selected(data, select.sql, select.rule, packed=select.packed, values=count)
+    else:
+        named = given.values
+    folded, seen = found
+    shown = None if by is None else [shown_value(value, by, data) for value in named]
+    folded = replace(folded, open=folded.open & data.running(folded.person))
+    return _Fold(side, folded, shown, seen, select.statements)
+
+
+def _values(select: Select, data: Data, by: str | None) -> list[str]:
+    """Makes the tables that a select joins; the breakdown's values in the order of their codes."""
     for name, sql in select.tables:
         data.progress(None, "values of the properties")
         data.remember(name, sql)
-    values: list[str] | None = None
-    codes: dict[str, int] = {}
-    if by is not None:
-        found = data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")
-        values = [shown_value(row[0], by, data) for row in found]
-        codes = {str(value): code for code, (value,) in enumerate(found)}
-    data.progress(None, "events of the funnel")
-    asked = lane_funnel(side.request, side.within, select.rule, data)
-    from_lanes = None
-    if lanes is not None and asked is not None:
-        valued = None if by is None else values_of(side.request, asked, data)
-        from_lanes = FromLanes(lanes, asked, valued, lambda value: codes.get(value, -1))
-    folded, seen = fold_selected(
-        data,
-        select.sql,
-        select.rule,
-        packed=select.packed,
-        values=None if values is None else len(values),
-        lanes=from_lanes,
-    )
-    folded = replace(folded, open=folded.open & data.running(folded.person))
-    return _Fold(side, folded, values, seen, select.statements)
+    if by is None:
+        return []
+    found = data.fetch("SELECT breakdown_value FROM breakdown_values ORDER BY breakdown_code")
+    return [str(value) for (value,) in found]
 
 
 def _cohorts(

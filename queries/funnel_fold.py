@@ -3,7 +3,7 @@ that is exact, else whole, else person by person where they do not fit into memo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,8 +33,16 @@ class FromLanes:
     asked: Funnel
     valued: tuple[int, ValuedLane] | None
     """For a breakdown: the step, from 0, whose event has the value, and that step's events."""
-    code_of: Callable[[str], int]
-    """The breakdown's code of a value."""
+
+    @property
+    def values(self) -> list[str]:
+        """The breakdown's values, ascending; the place of each is its code."""
+        values = () if self.valued is None else self.valued[1].values
+        return sorted({value for value in values if value is not None})
+
+
+Values = Callable[[], Sequence[str]]
+"""The breakdown's values by the codes that a select gives them; made when they are first asked for."""
 
 
 TIES = {
@@ -46,26 +54,15 @@ TIES = {
 
 
 def fold_selected(
-    data: Data,
-    select: str,
-    rule: kernel.Rule,
-    *,
-    packed: bool,
-    values: int | None,
-    lanes: FromLanes | None = None,
+    data: Data, select: str, rule: kernel.Rule, *, packed: bool, values: int | None
 ) -> tuple[kernel.Folded, int]:
     """The fold over the events of a select, and the bits of the steps that any of them matched.
 
     The select yields ``person``, ``ts``, the one ``step`` (where ``packed``) or the ``steps`` mask, and as far
     as the rule reads them ``excludes``, ``breakdown_code`` (codes below ``values``), ``held_code`` and the
     columns of :data:`TIES`. Events are taken in any order while they fit the budget; past it they are read
-    ordered by person (the engine sorts on disk) and folded piece by piece. ``lanes`` that hold the same events
-    are folded in their place.
+    ordered by person (the engine sorts on disk) and folded piece by piece.
     """
-    if lanes is not None:
-        from_lanes = _fold_lanes(data, select, lanes, values)
-        if from_lanes is not None:
-            return from_lanes
     found = _fold_packed(data, select, rule, values) if packed else None
     if found is not None:
         return found
@@ -88,36 +85,46 @@ def fold_selected(
     return kernel.merge(parts, rule.steps), seen
 
 
-def _fold_lanes(
-    data: Data, select: str, given: FromLanes, values: int | None
+def fold_lanes(
+    data: Data, select: str, given: FromLanes, values: Values | None
 ) -> tuple[kernel.Folded, int] | None:
-    """The fold over lanes, and over the events of the people whom it leaves; None where they are many."""
+    """The same over lanes with the same events, by the codes of their own values; None where they do not do.
+
+    The people whom lanes leave are read by the select, which gives ``values`` their codes.
+    """
     if values is not None and given.valued is None:
         return None
     lanes, asked = given.lanes, given.asked
     found = lanes_fold.fold(lanes, asked, threads=data.threads)
     folded, ambiguous = found.folded, np.empty(0, np.int64)
+    codes = {value: code for code, value in enumerate(given.values)}
     if given.valued is not None:
-        folded, ambiguous = with_values(folded, lanes, given.valued[1], given.valued[0], given.code_of)
+        folded, ambiguous = with_values(folded, lanes, given.valued[1], given.valued[0], codes.__getitem__)
     if len(found.unsettled) + len(ambiguous) > MOST_UNSETTLED:
         return None
     if len(found.unsettled):
-        rest = _fold_people(data, select, asked, found.unsettled, values)
+        rest = _fold_people(data, select, asked, found.unsettled, values, codes)
         folded = kernel.merge([folded, rest], asked.rule.steps)
     if len(ambiguous):
-        rest = _fold_people(data, select, asked, ambiguous, values)
+        rest = _fold_people(data, select, asked, ambiguous, values, codes)
         # Their events were counted where equal times are; only whose value it is was not told.
         rest = replace(rest, tied_events=0, removed=rest.removed[:0])
         folded = kernel.merge([without(folded, ambiguous), rest], asked.rule.steps)
     return folded, found.seen
 
 
-def _fold_people(data: Data, select: str, asked: Funnel, people: Ints, values: int | None) -> kernel.Folded:
-    """The fold over the events of some people."""
-    data.remember("unsettled_people", "SELECT unnest($people) AS person", {"people": people.tolist()})
+def _fold_people(
+    data: Data, select: str, asked: Funnel, people: Ints, values: Values | None, codes: Mapping[str, int]
+) -> kernel.Folded:
+    """The fold over the events of some people, with other codes of its values."""
     theirs = select + "\n  AND e.person IN (SELECT person FROM unsettled_people)"
-    folded, _ = fold_selected(data, theirs, asked.rule, packed=False, values=values)
-    return folded
+    named = None if values is None else values()
+    # What is made after it may take the place of what was there.
+    data.remember("unsettled_people", "SELECT unnest($people) AS person", {"people": people.tolist()})
+    count = None if named is None else len(named)
+    folded, _ = fold_selected(data, theirs, asked.rule, packed=False, values=count)
+    own = np.array([*(codes.get(value, -1) for value in named or ()), -1], np.int64)
+    return replace(folded, value=own[folded.value])
 
 
 def _fold_packed(

@@ -121,7 +121,9 @@ def _split(places: Ints, key: Ints, count: int) -> Iterator[Ints]:
     """The places of each key from 0 on, in their order."""
     if not count:
         return
-    order = np.argsort(key, kind="stable")
+    # Numbers of few bits are sorted by counting.
+    few = bool(len(key)) and int(key.min()) >= 0 and int(key.max()) <= count
+    order = np.argsort(key.astype(np.min_scalar_type(count)) if few else key, kind="stable")
     bounds = np.searchsorted(key[order], np.arange(count + 1))
     for low, high in pairwise(bounds):
         yield places[order[low:high]]

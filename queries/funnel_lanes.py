@@ -1,13 +1,14 @@
-"""Which funnels are folded from lanes: those without a breakdown or a filter over all events."""
+"""Which funnels are folded from lanes: those without a filter over all events or a breakdown by no one step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from queries.expression import compile_value
+from queries.expression import Compiled, compile_condition, compile_value
 from queries.funnel_request import FunnelRequest
 from queries.funnel_sides import Side
-from queries.kernels.lane_values import ValuedLane
+from queries.kernels.lane_values import Over, ValuedLane
 from queries.kernels.lanes import Funnel, Lanes, condition, condition_of
 from queries.kernels.lanes_fold import is_supported
 from queries.kernels.rule import Rule
@@ -65,13 +66,27 @@ def _step_of_value(rule: Rule) -> int | None:
 
 def values_of(request: FunnelRequest, asked: Funnel, data: Data) -> tuple[int, ValuedLane] | None:
     """The step, from 0, whose event has the breakdown's value, and its events with theirs; None where not to be had."""
-    step = _step_of_value(asked.rule)
-    if step is None or request.scope.by is None:
+    at = _step_of_value(asked.rule)
+    if at is None or request.scope.by is None:
         return None
-    value = compile_value(request.scope.by, data.schema, timezone=data.timezone).sql
-    match = matches(request.steps[step], data.schema, data.timezone)
-    valued = data.valued_lane(match, f"CAST({value} AS VARCHAR)")
-    return None if valued is None else (step, valued)
+    step = request.steps[at]
+    value = compile_value(request.scope.by, data.schema, timezone=data.timezone)
+    text = f"CAST({value.sql} AS VARCHAR)"
+    test = _test(step, data)
+    over = _over(step, replace(value, sql=text)) if test is not None or step.condition is None else None
+    valued = data.valued_lane(matches(step, data.schema, data.timezone), text, over, test)
+    return None if valued is None else (at, valued)
+
+
+def _test(step: Step, data: Data) -> Over | None:
+    """The condition of a step, where it has one that reads properties."""
+    if step.condition is None:
+        return None
+    return _over(step, compile_condition(step.condition, data.schema, timezone=data.timezone))
+
+
+def _over(step: Step, asked: Compiled) -> Over | None:
+    return Over(step.events, tuple(sorted(asked.columns)), asked.sql) if asked.columns else None
 
 
 def lanes_of(sides: Sequence[Side], data: Data) -> Lanes | None:
@@ -89,4 +104,10 @@ def lanes_of(sides: Sequence[Side], data: Data) -> Lanes | None:
     funnels = [one for one in asked if one is not None]
     names = list(dict.fromkeys(name for one in funnels for name in one.names))
     all_time = any(one.low is None and one.high is None for one in funnels)
-    return data.lanes(names, make=all_time or len(funnels) >= _MANY_SIDES)
+    tests = {
+        _names(step, data)[0]: test
+        for side in sides
+        for step in (*side.request.steps, *(one.step for one in side.request.exclude))
+        if (test := _test(step, data)) is not None
+    }
+    return data.lanes(names, tests, make=all_time or len(funnels) >= _MANY_SIDES)

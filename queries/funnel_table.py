@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from queries import statistics
 from queries.funnel_groups import NONE, OTHER, Cohort, Group, group_of, groups
+from queries.funnel_times import histogram, times_of_steps, times_to_convert
 from queries.kernels.funnel import Folded
 from queries.kernels.ordering import distinct
 from queries.question import Note, QuestionError, Row, Shown
@@ -54,8 +55,6 @@ SKIPPED_COLUMN = Shown("skipped", "skipped", "integer")
 
 _DATED = re.compile(r"(?:^|@)\d{4}-\d\d-\d\d$")
 """Values that a trend's row may be called by."""
-HISTOGRAM_BINS = 20
-_NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
 
 class FunnelTable:
@@ -78,7 +77,6 @@ class FunnelTable:
         self._compared = compared
         self._owners = owners
         self._steps = len(self._request.steps)
-        self._since = [_since(one.folded, first=one.request.since == "first") for one in cohorts]
         self._groups = groups(cohorts, values, self._request.scope.top)
 
     @property
@@ -102,15 +100,17 @@ class FunnelTable:
 
     def _group_rows(self, group: Group) -> Iterator[dict[str, object]]:
         cohort = self._cohorts[group.cohort]
-        level = cohort.folded.level[group.places]
-        is_open = cohort.folded.open[group.places]
-        skipped = cohort.folded.skipped[group.places]
-        counts = [int((level >= step).sum()) for step in range(1, self._steps + 2)]
+        rows = _rows(cohort.folded, group.places)
+        level = cohort.folded.level[rows]
+        skipped = cohort.folded.skipped[rows]
+        stood = np.bincount(level, minlength=self._steps + 1)
+        counts = [*np.cumsum(stood[:0:-1])[::-1].tolist(), 0]
+        still = np.bincount(level[cohort.folded.open[rows]], minlength=self._steps + 1).tolist()
         # In any order a row is a number of steps, not one of them.
         named = cohort.request.order != "any"
+        times = times_of_steps(cohort, rows)
         for step, event in enumerate(cohort.request.steps, start=1):
-            n = counts[step - 1]
-            still_open = int((is_open & (level == step)).sum())
+            n, still_open = counts[step - 1], still[step]
             yield {
                 "step": step,
                 "event": str(event) if named else None,
@@ -125,8 +125,8 @@ class FunnelTable:
                 **_rate("from_previous", n, counts[step - 2] if step > 1 else None),
                 "dropped": n - counts[step] - still_open if step < self._steps else 0,
                 "open": still_open,
-                "skipped": int((skipped >> (step - 1) & 1 != 0).sum()),
-                **self._times(group, step),
+                "skipped": int((skipped >> (step - 1) & 1 != 0).sum()) if cohort.request.optional else 0,
+                **next(times),
             }
 
     def _with_differences(self, rows: list[dict[str, object]]) -> list[Row]:
@@ -161,36 +161,21 @@ class FunnelTable:
             )
         return out
 
-    def _times(self, group: Group, step: int) -> dict[str, object]:
-        """Exact quantiles of the counted attempts that did the step, in seconds."""
-        blank = step == 1
-        reached = self._cohorts[group.cohort].folded.reached
-        there = group.places[reached[step - 1, group.places] >= 0]
-        entry = np.sort(self._since[group.cohort][step - 1, there])
-        previous = np.sort(_since_previous(reached[:step, there]))
-        return {
-            "seconds_from_entry_median": None if blank else statistics.quantile_seconds(entry, 1, 2),
-            "seconds_from_entry_p25": None if blank else statistics.quantile_seconds(entry, 1, 4),
-            "seconds_from_entry_p75": None if blank else statistics.quantile_seconds(entry, 3, 4),
-            "seconds_from_entry_p90": None if blank else statistics.quantile_seconds(entry, 9, 10),
-            "seconds_from_previous_median": None if blank else statistics.quantile_seconds(previous, 1, 2),
-        }
-
     def totals(self) -> dict[str, object]:
         """People who entered and converted, the rate with its interval, the time to convert; of the first cohort.
 
         ``entered`` and ``converted`` are of the unit (people, attempts, held values), ``users`` of people.
         """
         folded, places = self._cohorts[0].folded, self._cohorts[0].places
-        entered = len(places)
-        done = folded.level[places] == self._steps
-        is_open = folded.open[places]
+        entered, rows = len(places), _rows(folded, places)
+        done = folded.level[rows] == self._steps
+        is_open = folded.open[rows]
         converted = int(done.sum())
         interval = statistics.wilson(converted, entered)
-        seconds = np.sort(self._since[0][-1, places[done]])
+        seconds = times_to_convert(self._cohorts[0], places[done])
         several = self._steps > 1
         return {
-            "users": len(distinct(self._owners(folded.person[places]))),
+            "users": _how_many(self._owners(folded.person[rows])),
             "entered": entered,
             "converted": converted,
             "conversion_rate": converted / entered if entered else None,
@@ -258,22 +243,16 @@ class FunnelTable:
         return int((level[0] != level[1]).sum())
 
 
-def _since(folded: Folded, *, first: bool) -> Ints:
-    """``(steps, entries)``: ms from the entry (or the first step 1 in range) to each step; −1 where not done.
-
-    A step that a tolerance lets come before the entry counts as at once.
-    """
-    start = folded.first_entry if first else folded.reached[0]
-    return np.where(folded.reached < 0, -1, np.maximum(folded.reached - start, 0))
+def _rows(folded: Folded, places: Ints) -> Ints | slice:
+    """Some of the fold's entries, to be read: all of them need no gathering."""
+    return slice(None) if len(places) == len(folded.level) else places
 
 
-def _since_previous(reached: Ints) -> Ints:
-    """ms from the step done before to the last step given, for entries that did it; skipped steps passed over."""
-    before = reached[0]
-    for step in range(1, len(reached) - 1):
-        before = np.where(reached[step] >= 0, reached[step], before)
-    times: Ints = np.maximum(reached[-1] - before, 0)
-    return times
+def _how_many(people: Ints) -> int:
+    """How many people there are among codes."""
+    if (people[1:] >= people[:-1]).all():
+        return int((people[1:] != people[:-1]).sum()) + bool(len(people))
+    return len(distinct(people))
 
 
 def _rate(name: str, k: int, n: int | None) -> dict[str, float | None]:
@@ -283,24 +262,6 @@ def _rate(name: str, k: int, n: int | None) -> dict[str, float | None]:
         f"ci_{name}_low": None if interval is None else interval[0],
         f"ci_{name}_high": None if interval is None else interval[1],
     }
-
-
-def histogram(milliseconds: Ints) -> list[dict[str, int]]:
-    """Equal bins of a round width over ascending times; ``[from, to)`` in seconds, people counted.
-
-    The width is the smallest round one that needs at most :data:`HISTOGRAM_BINS` bins, whole days past a day.
-    """
-    if not len(milliseconds):
-        return []
-    longest = int(milliseconds[-1]) // 1000 + 1
-    width = next((w for w in _NICE_SECONDS if w * HISTOGRAM_BINS >= longest), 0)
-    if not width:
-        width = -(-longest // (HISTOGRAM_BINS * 86400)) * 86400
-    counts = np.bincount(milliseconds // (1000 * width))
-    return [
-        {"from_seconds": place * width, "to_seconds": (place + 1) * width, "users": int(count)}
-        for place, count in enumerate(counts)
-    ]
 
 
 @dataclass(frozen=True, slots=True)

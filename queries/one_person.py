@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from queries.finding import Person
+from queries.finding import Known, Person
 from queries.material import Inspected
 from queries.question import Note
 from queries.quoting import quote_identifier, quote_literal
@@ -39,17 +39,20 @@ class Sessioned(Inspected, Protocol):
         """The relation of everybody's events in which one person's are found without reading the others'."""
         ...
 
+    def neighbours(self, id: str) -> Sequence[Known] | None:
+        """The combinations of the people on whose events an id stands, and all that carry an id of theirs.
+
+        None where ``linked_ids`` is to be asked.
+        """
+        ...
+
+    def events_of(self, person: int, known: Sequence[Known]) -> str:
+        """One person's part of :attr:`by_person`, to stand after FROM; ``known`` has all their combinations."""
+        ...
+
     def define_sessions(self) -> Note:
         """Makes ``sessions`` and ``session_events`` of everybody; says by which rule."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Combination:
-    """Raw ids of an event, in order of trust, and the place of the one that decides: those before it are junk."""
-
-    raw: tuple[str | None, ...]
-    deciding: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +60,43 @@ class OnePerson:
     """A person's events as SQL."""
 
     person: Person
-    base: str
-    """The relation to read from, in brackets: over a table, or the scan itself."""
-    is_light: bool
+    rows: str
+    """A select of them and, from files, of their rows that are no valid events."""
+    kept: str
+    """The condition that takes those in scope."""
+    known: tuple[Known, ...]
+    """All combinations of raw ids that they have, and maybe others."""
+    most: int
+    """How many valid events they may be."""
+    is_counted: bool
+    """Whether there are no other rows."""
+    named: str | None = None
+    """The select for whoever reads it elsewhere: codes are no two readers' alike."""
+
+    @property
+    def base(self) -> str:
+        """The relation to read from, in brackets; it has the columns of ``events`` and ``person``."""
+        return f"(\nSELECT * FROM (\n{self.rows}\n)\nWHERE {self.kept}\n)"
+
+    def pasted(self, sql: str) -> str:
+        """A statement over these rows, ready to paste."""
+        return sql if self.named is None else sql.replace(self.rows, self.named)
 
 
 def one_person(person: Person, data: Sessioned, where: str | None, asked: list[str]) -> OnePerson:
-    """Reads the person's events into the table ``user_events``, or says how to read them where they are many.
-
-    ``where`` is the scope's filter as SQL. The relation has the columns of ``events`` and ``person``.
-    """
+    """Says how the person's events are read; ``where`` is the scope's filter as SQL."""
     if data.by_person is not None:
         return _sorted_out(person, data, data.by_person, where, asked)
     own, shared, most = _combinations(person, data, asked)
-    rows = _rows_sql(person, own, shared, data, asked)
     kept = _valid(data) + ("" if where is None else f" AND ({where})")
-    # A LIMIT costs as much again as the scan, for the order of rows it keeps; where every row is a valid event it
-    # is known without one how many there are at most.
-    counted = not any(note.sets_aside for note in data.survey().notes)
-    # Validity is asked of the few rows afterwards: a scan that asks for times reads them all.
-    limited = rows if counted and most <= LIGHT else f"{rows}\nLIMIT {LIGHT + 1}"
-    if not counted or most <= LIGHT:
-        # In the order of the files: a table that keeps the order in which rows come costs a fifth more.
-        limited = f"SELECT * FROM (\n{limited}\n)\nORDER BY place"
-        data.remember("user_events", limited)
-    if not counted:
-        ((count,),) = data.fetch("SELECT count(*) FROM user_events")
-        most = int(str(count))
-    if most <= LIGHT:
-        asked.append(f"CREATE OR REPLACE TABLE user_events AS\n{limited}")
-        return OnePerson(person, f"(\n  SELECT * FROM user_events WHERE {kept}\n)", True)
-    data.remember("user_events", f"{rows}\nLIMIT 0")
-    return OnePerson(person, f"(\nSELECT * FROM (\n{rows}\n)\nWHERE {kept}\n)", False)
+    return OnePerson(
+        person,
+        _rows_sql(person, own, shared, data, asked),
+        kept,
+        (*own, *shared),
+        most,
+        is_counted=not any(note.sets_aside for note in data.survey().notes),
+    )
 
 
 def _sorted_out(
@@ -96,18 +104,27 @@ def _sorted_out(
 ) -> OnePerson:
     """The same where events lie by person."""
     rows = f"SELECT * FROM {events} WHERE person = {person.code}"
-    kept = "TRUE" if where is None else where
-    ((count,),) = data.fetch(f"SELECT count(*) FROM {events} WHERE person = {person.code}")
-    if int(str(count)) > LIGHT:
-        data.remember("user_events", f"{rows}\nLIMIT 0")
-        return OnePerson(person, f"(\nSELECT * FROM (\n{rows}\n)\nWHERE {kept}\n)", False)
-    data.remember("user_events", f"{rows}\nORDER BY place")
-    # Codes are no two readers' alike: whoever pastes it has others.
+    if person.near is None:
+        own, shared, most = _combinations(person, data, asked)
+        known = [*own, *shared]
+    else:
+        known = _near(person, person.near)
+        most = sum(one.events for one in known)
+        rows = f"SELECT * FROM {data.events_of(person.code, known)}"
+    if most > LIGHT:
+        # Events of an id that several share are not all theirs.
+        ((count,),) = data.fetch(f"SELECT count(*) FROM {events} WHERE person = {person.code}")
+        most = int(str(count))
     named = f"(SELECT person FROM people WHERE key = {_key(person, data.schema.ids)})"
-    asked.append(
-        f"CREATE OR REPLACE TABLE user_events AS\nSELECT * FROM events WHERE person = {named}\nORDER BY place"
+    return OnePerson(
+        person,
+        rows,
+        "TRUE" if where is None else f"({where})",
+        tuple(known),
+        most,
+        is_counted=True,
+        named=f"SELECT * FROM {events} WHERE person = {named}",
     )
-    return OnePerson(person, f"(\n  SELECT * FROM user_events WHERE {kept}\n)", True)
 
 
 def _valid(data: Inspected) -> str:
@@ -119,8 +136,8 @@ def _valid(data: Inspected) -> str:
 
 def _rows_sql(
     person: Person,
-    own: Sequence[Combination],
-    shared: Sequence[Combination],
+    own: Sequence[Known],
+    shared: Sequence[Known],
     data: Inspected,
     asked: list[str],
 ) -> str:
@@ -143,9 +160,7 @@ def _key(person: Person, ids: Sequence[str]) -> str:
     return quote_literal(f"{ids.index(person.kind):02d}{person.name}")
 
 
-def _combinations(
-    person: Person, data: Inspected, asked: list[str]
-) -> tuple[list[Combination], list[Combination], int]:
+def _combinations(person: Person, data: Sessioned, asked: list[str]) -> tuple[list[Known], list[Known], int]:
     """The combinations that are always this person's; those decided by an id that they share, where time tells
     whose an event is; and how many events may be the person's at most."""
     ids = data.schema.ids
@@ -162,19 +177,26 @@ def _combinations(
         f"WHERE key = {key} OR (shared IS NOT NULL AND ({mine or 'FALSE'}))\nGROUP BY ALL"
     )
     asked.append(sql)
-    own: list[Combination] = []
-    shared: list[Combination] = []
-    most = 0
+    own: list[Known] = []
+    shared: list[Known] = []
     for is_own, events, *row in data.fetch(sql):
-        values = tuple(None if value is None else str(value) for value in row[: len(ids)])
-        deciding = next(place for place, value in enumerate(row[len(ids) :]) if value is not None)
-        (own if is_own else shared).append(Combination(values, deciding))
-        most += int(str(events))
-    return own, shared, most
+        values = tuple(None if value is None else str(value) for value in row)
+        one = Known(int(str(events)), values[: len(ids)], values[len(ids) :])
+        (own if is_own else shared).append(one)
+    return own, shared, sum(one.events for one in (*own, *shared))
+
+
+def _near(person: Person, near: Sequence[Known]) -> list[Known]:
+    """The same from what stands beside the person's ids: own and shared ones."""
+    own = [one for one in near if one.person == person.code]
+    ids = {(place, id) for one in own for place, id in enumerate(one.clean) if id is not None}
+    return own + [
+        one for one in near if one.shared is not None and (one.shared, one.clean[one.shared]) in ids
+    ]
 
 
 def _own_conditions(
-    person: Person, own: Sequence[Combination], ids: Sequence[str], data: Inspected, asked: list[str]
+    person: Person, own: Sequence[Known], ids: Sequence[str], data: Inspected, asked: list[str]
 ) -> list[str]:
     """Conditions for the events that are always this person's: as few as can be, each costs a scan.
 
@@ -210,7 +232,7 @@ def _is_only(
 
 
 def _conditions(
-    combinations: Sequence[Combination], ids: Sequence[str], data: Inspected, asked: list[str]
+    combinations: Sequence[Known], ids: Sequence[str], data: Inspected, asked: list[str]
 ) -> list[str]:
     """Conditions over raw ids, disjoint, that hold for exactly these combinations, whatever less trusted ids say."""
     found: dict[tuple[str | None, ...], set[str]] = defaultdict(set)

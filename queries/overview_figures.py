@@ -17,9 +17,10 @@ from queries.periods import Periods
 from queries.profile import orders_sql
 from queries.question import QuestionError
 from queries.scope import Within
+from queries.seen import BUCKET
 from queries.steps import matches, parse_step
 from queries.units import raw_id_sql, sources_with_sessions_sql
-from queries.visits import BUCKET, needs_order
+from queries.visits import needs_order
 
 DAYS = 31
 """The newest days of the range whose values are listed."""

@@ -5,17 +5,21 @@ What the export cannot tell is null, with a note that names the role or the colu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
 
 from queries import ranges
 from queries.one_person import OnePerson, Sessioned
+from queries.person_events import KEPT, ORDER, Events
+from queries.person_figures import Figures, first_channel, order_figures
 from queries.question import Note
 from queries.quoting import quote_identifier, quote_literal
 from queries.records import Reader
+from queries.seen import Seen, Session, Sessions, Span
 from queries.timeline import major
-from queries.visits import Seen, Session, Sessions, Span
 
 TOP = 5
 """Categories listed, the most frequent."""
@@ -36,10 +40,12 @@ class Profile:
 class Profiler:
     """Asks the figures of a profile over all of the person's events; ``asked`` gets the statements."""
 
-    def __init__(self, one: OnePerson, data: Sessioned, reader: Reader, asked: list[str]) -> None:
-        self._one, self._data, self._asked = one, data, asked
+    def __init__(
+        self, one: OnePerson, events: Events | None, data: Sessioned, reader: Reader, asked: list[str]
+    ) -> None:
+        self._one, self._events, self._data, self._asked = one, events, data, asked
         self._roles, self._touches_cart = reader.roles, reader.touches_cart
-        self.cart_events: object = 0
+        self.cart_events = 0
         """Events that touch the cart, once the profile is made."""
         self._zone = ranges.zone(data.timezone)
         self._columns = data.schema.columns
@@ -59,7 +65,7 @@ class Profiler:
             "first_seen": None if whole is None else self._time(whole.first),
             "last_seen": None if whole is None else self._time(whole.last),
             "events": 0 if whole is None else whole.events,
-            "days": len({ranges.day_of(bucket.all.first, self._zone) for bucket in found.buckets}),
+            "days": self._days(found),
             "sessions": len(visits),
             "devices": devices,
             "channel_first": self._channel(found, visits[:1]),
@@ -74,8 +80,18 @@ class Profiler:
         )
         return Profile(values, ids, notes)
 
+    def _days(self, found: Seen) -> int:
+        """The days with an event."""
+        days, following = 0, None
+        for bucket in found.buckets:
+            if following is None or bucket.all.first >= following:
+                days += 1
+                day = ranges.day_of(bucket.all.first, self._zone)
+                following = ranges.date_start(day + timedelta(days=1), self._zone)
+        return days
+
     def _fetch(self, sql: str) -> list[tuple[object, ...]]:
-        self._asked.append(sql)
+        self._asked.append(self._one.pasted(sql))
         return self._data.fetch(sql)
 
     def _time(self, ms: object) -> str | None:
@@ -95,28 +111,32 @@ class Profiler:
         has_amount = not self._lacks("amount", role="order", column="amount")
         has_refunds = not self._lacks("refunds", role="refund")
         has_refunded = not self._lacks("refund_amount", role="refund", column="refund_amount")
-        parts = [
-            orders_sql(self._roles["order"], "order_id" in self._columns) if has_orders else "NULL",
-            f"sum(amount) FILTER (WHERE {self._roles['order']})" if has_amount else "NULL",
-            f"count(*) FILTER (WHERE {self._roles['refund']})" if has_refunds else "NULL",
-            f"sum(refund_amount) FILTER (WHERE {self._roles['refund']})" if has_refunded else "NULL",
-        ]
-        parts.append(f"count(*) FILTER (WHERE {self._touches_cart})")
-        ((orders, amount, refunds, refunded, self.cart_events),) = self._fetch(
-            f"SELECT {', '.join(parts)} FROM {self._one.base}"
-        )
+        if self._events is not None:
+            figures = order_figures(self._events)
+        else:
+            parts = [
+                orders_sql(self._roles["order"], "order_id" in self._columns) if has_orders else "NULL",
+                f"sum(amount) FILTER (WHERE {self._roles['order']})" if has_amount else "NULL",
+                f"count(*) FILTER (WHERE {self._roles['refund']})" if has_refunds else "NULL",
+                f"sum(refund_amount) FILTER (WHERE {self._roles['refund']})" if has_refunded else "NULL",
+                f"count(*) FILTER (WHERE {self._touches_cart})",
+            ]
+            (found,) = self._fetch(f"SELECT {', '.join(parts)} FROM {self._one.base}")
+            figures = Figures(*(_int(value) for value in found))
+        self.cart_events = figures.cart_events or 0
         decimals = self._data.schema.money_decimals
 
-        def money(value: object, events: object, known: bool) -> int | float | None:
+        def money(minor: int | None, events: int | None, known: bool) -> int | float | None:
+            if not known:
+                return None
             # Nothing bought is nothing paid; bought for amounts nobody wrote down is not known.
-            minor = _int(value) if value is not None else 0 if known and not events else None
-            return major(minor, decimals)
+            return major(0 if minor is None and not events else minor, decimals)
 
         return {
-            "orders": _int(orders),
-            "amount": money(amount, orders, has_amount),
-            "refunds": _int(refunds),
-            "refund_amount": money(refunded, refunds, has_refunded),
+            "orders": figures.orders if has_orders else None,
+            "amount": money(figures.amount, figures.orders, has_amount),
+            "refunds": figures.refunds if has_refunds else None,
+            "refund_amount": money(figures.refunded, figures.refunds, has_refunded),
         }
 
     def _coupons(self) -> list[dict[str, object]] | None:
@@ -130,6 +150,11 @@ class Profiler:
         """The most frequent values of a column, equal ones by name."""
         if self._lacks({"category": "categories"}.get(column, f"{column}s"), column=column):
             return None
+        if self._events is not None:
+            bit = ORDER if column == "coupon" else KEPT
+            return [
+                {column: value, counted: count} for value, count in self._events.counts(column, bit)[:most]
+            ]
         limit = "" if most is None else f" LIMIT {most}"
         rows = self._fetch(
             f"SELECT {column}, count(*) FROM {self._one.base}\nWHERE {column} <> '' AND {condition}\n"
@@ -141,6 +166,8 @@ class Profiler:
         """The first channel said from a visit's first event to its last."""
         if self._lacks("channels", column="channel") or not visits:
             return None
+        if self._events is not None:
+            return first_channel(self._events, visits[0].first, visits[0].last)
         order = ", ".join(("ts", *self._data.schema.order))
         for bucket in found.buckets:
             if (
@@ -186,11 +213,16 @@ class Profiler:
             return {}
         name = quote_identifier(self._data.schema.ids[place])
         listed = ", ".join(quote_literal(id) for id in ids)
-        rows = self._fetch(
+        sql = (
             f"SELECT {name}, count(DISTINCT person) FROM raw_people\n"
             f"WHERE {name} IN ({listed}) AND person IS NOT NULL GROUP BY {name}"
         )
-        return {str(id): int(str(count)) for id, count in rows}
+        self._asked.append(sql)
+        near = self._one.person.near
+        if near is None:
+            return {str(id): int(str(count)) for id, count in self._data.fetch(sql)}
+        theirs = {(one.clean[place], one.person) for one in near if one.person is not None}
+        return {id: people for id, people in Counter(id for id, _ in theirs).items() if id is not None}
 
 
 def orders_sql(is_order: str, has_ids: bool) -> str:

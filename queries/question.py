@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from queries.kernels.lane_values import ValuedLane
+    from queries.kernels.lane_values import Over, ValuedLane
     from queries.kernels.lanes import Lanes
 
 Scalar = str | int | float | bool | None
@@ -287,16 +287,21 @@ class Data(Protocol):
         """Keeps a query's answer as a temporary relation ``name`` for later SQL of the same question."""
         ...
 
-    def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
+    def lanes(self, events: Sequence[str], tests: Mapping[str, Over], *, make: bool) -> Lanes | None:
         """The lanes of all valid events of some names or conditions, for a fold without reading; None without any.
 
-        ``make``: missing ones pay at once, as the question reads as much anyway; else when asked for again.
+        ``tests``: by their names the conditions that read properties. ``make``: missing lanes pay at once, as the
+        question reads as much anyway; else when asked for again.
         """
         ...
 
-    def valued_lane(self, match: str, value: str) -> ValuedLane | None:
+    def valued_lane(
+        self, match: str, value: str, over: Over | None = None, test: Over | None = None
+    ) -> ValuedLane | None:
         """The events that meet a condition, by person and time, with a property's value; both as SQL.
 
+        ``over`` is the value where it reads properties of events of some names, ``test`` the condition where there is
+        one beyond their names; without ``over`` that is not known.
         Their keys are such as those of the lanes last given; None where there were none or memory does not do.
         """
         ...

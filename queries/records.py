@@ -61,18 +61,21 @@ class Reader:
         self._data, self._asked = data, asked
         self._schema = data.schema
         self._zone: ZoneInfo = ranges.zone(data.timezone)
-        self._columns = [
+        self.columns = [
             column for name, column in self._schema.columns.items() if name not in ("ts", "event")
         ]
-        self._places = {column.name: place for place, column in enumerate(self._columns)}
+        self._places = {column.name: place for place, column in enumerate(self.columns)}
         self.roles = roles(self._schema, data.timezone)
-        self._price = _first_value(PRICES, data, "DOUBLE")
-        self._size = _first_value(CART_SIZES, data, "BIGINT")
+        self.price = _first_value(PRICES, data, "DOUBLE")
+        self.size = _first_value(CART_SIZES, data, "BIGINT")
         self._junk = data.material().junk
-        self.is_light = one.is_light
-        self._base = one.base
-        self._shown, self._numbered = shown, numbered
+        self._one = one
+        self.shown, self._numbered = shown, numbered
         self._select = self._selected()
+
+    def showing(self, shown: str) -> Reader:
+        """The same with another condition for what is shown."""
+        return Reader(self._one, self._data, shown, numbered=self._numbered, asked=self._asked)
 
     def records(self, start: int | None, end: int | None) -> Iterator[Record]:
         """The events from ``start`` on, before ``end``; None for all."""
@@ -91,8 +94,8 @@ class Reader:
     def touches_cart(self) -> str:
         """The events that touch the cart, as a condition."""
         parts = [f"({self.roles[role]})" for role in CART_ROLES if role in self.roles]
-        if self._size is not None:
-            parts.append(f"{self._size} IS NOT NULL")
+        if self.size is not None:
+            parts.append(f"{self.size} IS NOT NULL")
         return " OR ".join(parts) or "FALSE"
 
     def cart_notes(self) -> list[Note]:
@@ -104,10 +107,10 @@ class Reader:
             Note("not-available", f"the running cart misses what leaves it: the role {role} is not mapped")
             for role in missing
         ]
-        if self._price is None and "amount" not in self._schema.columns:
+        if self.price is None and "amount" not in self._schema.columns:
             text = "the cart's value is n/a: there is neither a property price nor a column amount"
             notes.append(Note("not-available", text))
-        if self._size is None:
+        if self.size is None:
             text = f"a lost cart is not seen: no event says how much the cart holds ({', '.join(CART_SIZES[:3])})"
             notes.append(Note("not-available", text))
         return notes
@@ -127,15 +130,15 @@ class Reader:
             "e.ts", "e.event", "e.source_index", raw_id_sql(ids),
             "e.session_id" if "session_id" in has else "NULL",
             "e.session_code" if self._numbered else "0",
-            f"coalesce(({self._shown}), FALSE)",
+            f"coalesce(({self.shown}), FALSE)",
             f"CASE {role} END" if role else "NULL",
             f"CASE {kind} END",
             f"coalesce({', '.join(clean)})",
-            self._price or "NULL",
-            self._size or "NULL",
-            *(f"e.{quote_identifier(column.name)}" for column in self._columns),
+            self.price or "NULL",
+            self.size or "NULL",
+            *(f"e.{quote_identifier(column.name)}" for column in self.columns),
         ]  # fmt: skip
-        base = self._base
+        base = self._one.base
         if self._numbered:
             base = (
                 f"(\n  SELECT b.*, coalesce(g.number, 0) AS session_code FROM {base} b\n"
@@ -147,28 +150,32 @@ class Reader:
         nulls = "DESC NULLS LAST" if direction else "NULLS FIRST"
         order = ", ".join(f"e.{name} {nulls}" for name in ("ts", *self._schema.order))
         sql = "\n".join(part for part in (self._select, where, f"ORDER BY {order}", limit) if part)
-        self._asked.append(sql)
+        self._asked.append(self._one.pasted(sql))
         for row in self._data.fetch(sql):
-            yield self._record(row[:12], row[12:])
+            values = row[12:]
+            told = tuple(
+                self._of(name, values) for name in ("product_name", "product_id", "quantity", "amount")
+            )
+            yield self.record(row[:12], told, values)
 
     def told(self, record: Record) -> tuple[str, Mapping[str, object]]:
         """What the event was about, and every property it has."""
         properties = {
             column.name: self._value(value, column)
-            for column, value in zip(self._columns, record.values, strict=True)
+            for column, value in zip(self.columns, record.values, strict=True)
             if value is not None
         }
-        return _about(properties, self._columns), properties
+        return _about(properties, self.columns), properties
 
     def _of(self, name: str, values: Sequence[object]) -> object:
         place = self._places.get(name)
         return None if place is None else values[place]
 
-    def _record(self, row: Sequence[object], values: tuple[object, ...]) -> Record:
+    def record(self, row: Sequence[object], told: Sequence[object], values: tuple[object, ...]) -> Record:
+        """An event of the columns that are always read, of product, quantity and amount, and of all others."""
         ts, event, source, raw_id, session_id, number, shown, role, kind, id, price, size = row
-        name = self._of("product_name", values)
-        product = self._of("product_id", values) or name
-        quantity, amount = self._of("quantity", values), self._of("amount", values)
+        name, product, quantity, amount = told
+        product = product or name
         pieces = quantity if isinstance(quantity, int) else 1
         value = amount if isinstance(amount, int) else None
         if isinstance(price, int | float):

@@ -1,8 +1,7 @@
 """One person's events as rows: session, time since the event before, running cart, the identity in use.
 
-A *fold* reads the events in order and gives each its row. The rows of a person with few events are made at once; of
-one with many, stretch by stretch as they are read, each from the state the events before it left, so that the first
-page of a bot comes without the rest.
+A *fold* reads the events in order and gives each its row. Rows are made stretch by stretch as they are read, each from
+the state the events before it left, so that the first page of a bot comes without the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from queries.cart import Cart, Change, Line
 from queries.lazy_rows import LazyRows
 from queries.question import Row
 from queries.records import Reader, Record
-from queries.visits import Bucket, Session, Sessions
+from queries.seen import Bucket, Session, Sessions
 
 FIRST_STRETCH, STRETCH = 2_000, 50_000
 """Events read at once of a person with many: for the first page, and after it."""
@@ -71,6 +70,20 @@ class Fold:
         self._before = record.ts
         self._identify(record)
         self.change(record, self._session(record))
+
+    @property
+    def watched(self) -> int | None:
+        """The session of which the last event is to be known."""
+        return None if self._known is None else self._known.session
+
+    def skip(self, ts: int, left: tuple[int, str] | None) -> None:
+        """Goes on past events that touch no cart, with the same id, the last one at ``ts``.
+
+        ``left`` is the last of them in the session that is watched: its time and its name.
+        """
+        self._before = ts
+        if left is not None and self._known is not None:
+            self._known.left = left
 
     def after(self, record: Record) -> None:
         """Goes on as if this had been the event before, the cart apart.
@@ -242,8 +255,13 @@ class Order:
     newest_events: bool = False
 
 
+def arranged(rows: Iterator[Row], order: Order) -> Iterator[Row]:
+    """The rows of a day, oldest first, in the order they are shown."""
+    return reversed(list(rows)) if order.newest_events else rows
+
+
 class Timeline(LazyRows):
-    """The rows shown, made as they are read."""
+    """The rows shown of a person with many events, made as they are read."""
 
     def __init__(
         self, reader: Reader, fold: Fold, buckets: Sequence[Bucket], order: Order, zone: ZoneInfo
@@ -251,7 +269,6 @@ class Timeline(LazyRows):
         self._reader, self._fold, self._buckets = reader, fold, buckets
         self._order, self._zone = order, zone
         self._count = sum(bucket.shown for bucket in buckets)
-        self._days: list[tuple[Fold, list[Record]]] | None = None
         self._starts: dict[int, Fold] = {}
 
     def __len__(self) -> int:
@@ -260,41 +277,16 @@ class Timeline(LazyRows):
     def __iter__(self) -> Iterator[Row]:
         if not self._count:
             return
-        if self._reader.is_light:
-            if self._days is None:
-                self._days = self._by_day()
-            for state, records in reversed(self._days) if self._order.newest_days else self._days:
-                yield from self._arranged(self._rows(state.copy(), records))
-            return
         for stretch in self._stretches():
             if stretch.shown:
                 read = self._reader.records(stretch.start, stretch.end)
-                yield from self._arranged(self._rows(self._state_at(stretch.start), read))
+                yield from arranged(self._rows(self._state_at(stretch.start), read), self._order)
 
     def _rows(self, fold: Fold, records: Iterable[Record]) -> Iterator[Row]:
         for record in records:
             row = fold.row(record, *self._reader.told(record))
             if record.shown:
                 yield row
-
-    def _arranged(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows of a day in the order they are shown."""
-        return reversed(list(rows)) if self._order.newest_events else rows
-
-    def _by_day(self) -> list[tuple[Fold, list[Record]]]:
-        """Every event by its day, with the state in which the day began."""
-        days: list[tuple[Fold, list[Record]]] = []
-        fold, current = self._fold.copy(), None
-        for record in self._reader.records(None, None):
-            day = ranges.day_of(record.ts, self._zone)
-            if day != current:
-                days.append((fold.copy(), []))
-                current = day
-            days[-1][1].append(record)
-            fold.pass_by(record)
-        return days
-
-    # --- people with many events ----------------------------------------------------------------------------
 
     def _stretches(self) -> list[Stretch]:
         """Stretches in the order they are shown; none crosses a day, the first one is small."""

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from queries import activity, ranges
+from queries.clock import Clock
 from queries.expression import compile_condition
 from queries.finding import Person, by_event, by_id, person_of
+from queries.held_timeline import HeldTimeline
+from queries.lazy_rows import LazyRows
 from queries.one_person import OnePerson, Sessioned, one_person
+from queries.passing import Passing
+from queries.person_events import EVENT
+from queries.person_reading import read_events, record_at
 from queries.profile import Profile, Profiler
 from queries.question import EVERYTHING, Note, Page, QuestionError, Result, Scope, Section, Shown
 from queries.quoting import quote_literal
-from queries.records import MOST_CART_EVENTS, Reader
+from queries.records import MOST_CART_EVENTS, Reader, Record
 from queries.saved import SCOPE_KEYS, Saved
 from queries.scope import Within, meta
+from queries.seen import Bucket, Sessions
 from queries.suggest import hint, shown
 from queries.timeline import Fold, Order, Timeline
-from queries.visits import Bucket, Sessions, Visits
+from queries.visits import Visits, needs_order
 
 AROUND = 50
 """Events that ``--around`` shows: half before the moment, half from it on."""
@@ -156,22 +165,29 @@ class _Opened:
     ) -> None:
         self._request, self._data, self._within, self._asked = request, data, within, asked
         self._zone = ranges.zone(data.timezone)
+        self._clock = Clock(self._zone)
         self._one: OnePerson = one_person(person, data, within.where, asked)
-        self._visits = Visits(self._one, data, asked)
+        rule = data.session_rule()
+        shown = self._shown()
+        numbered = needs_order(rule, data)
+        self._reader = Reader(self._one, data, " AND ".join(shown) or "TRUE", numbered=numbered, asked=asked)
+        self._events = read_events(self._one, data, self._reader, asked)
+        if request.around is not None:
+            near = self._near(ranges.parse_start(request.around, self._zone, "--around"), shown)
+            self._reader = self._reader.showing(" AND ".join([*shown, *near]))
+        self._visits = Visits(self._one, self._events, data, asked)
 
     def result(self) -> Result:
         """The whole answer; rows are made as they are read."""
-        data, request = self._data, self._request
-        shown_events = self._shown()
-        reader = Reader(self._one, data, shown_events, numbered=self._visits.needs_order, asked=self._asked)
-        seen = self._visits.seen(shown_events)
+        data, request, reader = self._data, self._request, self._reader
+        seen = self._visits.seen(reader.shown)
         sessions = self._visits.sessions(seen.buckets)
-        profiler = Profiler(self._one, data, reader, self._asked)
+        profiler = Profiler(self._one, self._events, data, reader, self._asked)
         profile = profiler.profile(seen, sessions)
-        has_cart, cart_notes = self._cart(reader, int(str(profiler.cart_events)))
+        has_cart, cart_notes = self._cart(profiler.cart_events)
         fold = Fold(sessions, self._zone, data.schema.money_decimals, has_cart=has_cart)
         order = Order(newest_days=not request.oldest, newest_events=request.newest)
-        rows = Timeline(reader, fold, seen.buckets, order, self._zone)
+        rows = self._rows(fold, sessions, seen.buckets, order)
         return Result(
             report=request.report,
             request=request,
@@ -183,7 +199,7 @@ class _Opened:
                 "ids": profile.ids,
                 "sessions": self._listed(sessions),
                 "session_gap_seconds": self._visits.rule.gap / 1000,
-                "activity": activity.listed(seen.buckets, self._zone),
+                "activity": activity.listed(seen.buckets, self._clock),
             },
             notes=(
                 *data.survey().notes,
@@ -199,8 +215,21 @@ class _Opened:
             sql=tuple(self._asked),
         )
 
-    def _shown(self) -> str:
-        """The events of the timeline that are shown, as SQL over the person's events."""
+    def _rows(self, fold: Fold, sessions: Sessions, buckets: Sequence[Bucket], order: Order) -> LazyRows:
+        events, reader = self._events, self._reader
+        if events is None:
+            return Timeline(reader, fold, buckets, order, self._zone)
+        gaps, place_of = self._visits.among_gaps, events.layout.order.stop - 1
+
+        def record(place: int) -> Record:
+            return record_at(events, place, gaps.get(events.rows[place][place_of], 0), reader)
+
+        numbers = self._visits.numbers(events, sessions)
+        passing = Passing(events, numbers, record, has_cart=fold.cart is not None)
+        return HeldTimeline(events, reader, fold, passing, record, order, self._zone)
+
+    def _shown(self) -> list[str]:
+        """The conditions, as SQL over the person's events, of those that are shown wherever one looks."""
         parts = Within(self._within.range, None).conditions()
         if self._request.events:
             parts.append(
@@ -209,28 +238,35 @@ class _Opened:
         if self._request.match is not None:
             compiled = compile_condition(self._request.match, self._data.schema, timezone=self._data.timezone)
             parts.append(f"({compiled.sql})")
-        if self._request.around is not None:
-            parts += self._near(ranges.parse_start(self._request.around, self._zone, "--around"), parts)
-        return " AND ".join(parts) or "TRUE"
+        return parts
 
     def _near(self, moment: int, parts: Sequence[str]) -> list[str]:
         """The times between which the events nearest to a moment lie."""
-        where = " AND ".join(["TRUE", *parts])
         half = AROUND // 2
+        if self._events is not None:
+            times = self._events.ts[self._events.shown]
+            place = int(np.searchsorted(times, moment))
+            before, after = times[max(0, place - half) : place], times[place : place + half]
+            low = int(before[0]) if len(before) else moment
+            high = int(after[-1]) if len(after) else moment
+            self._events.show((self._events.ts >= low) & (self._events.ts <= high))
+            return [f"ts >= {low}", f"ts <= {high}"]
+        where = " AND ".join(["TRUE", *parts])
         sql = (
             f"SELECT (SELECT min(ts) FROM (SELECT ts FROM {self._one.base}\n"
             f"    WHERE {where} AND ts < {moment} ORDER BY ts DESC LIMIT {half})),\n"
             f"  (SELECT max(ts) FROM (SELECT ts FROM {self._one.base}\n"
             f"    WHERE {where} AND ts >= {moment} ORDER BY ts LIMIT {half}))"
         )
-        self._asked.append(sql)
-        ((low, high),) = self._data.fetch(sql)
-        return [f"ts >= {moment if low is None else low}", f"ts <= {moment if high is None else high}"]
+        self._asked.append(self._one.pasted(sql))
+        ((first, last),) = self._data.fetch(sql)
+        return [f"ts >= {moment if first is None else first}", f"ts <= {moment if last is None else last}"]
 
-    def _cart(self, reader: Reader, events: int) -> tuple[bool, list[Note]]:
+    def _cart(self, events: int) -> tuple[bool, list[Note]]:
         """Whether the cart is followed, and what is said about it."""
+        reader = self._reader
         notes = reader.cart_notes()
-        if not reader.has_cart or self._one.is_light or events <= MOST_CART_EVENTS:
+        if not reader.has_cart or self._events is not None or events <= MOST_CART_EVENTS:
             return reader.has_cart, notes
         text = (
             f"the running cart is not followed: {events:,} events touch it, {MOST_CART_EVENTS:,} are the most"
@@ -242,8 +278,8 @@ class _Opened:
             {
                 "session": one.number,
                 "session_id": one.id,
-                "first_seen": ranges.iso(one.first, self._zone),
-                "last_seen": ranges.iso(one.last, self._zone),
+                "first_seen": self._clock.iso(one.first),
+                "last_seen": self._clock.iso(one.last),
                 "seconds": (one.last - one.first) / 1000,
                 "events": one.events,
             }
@@ -259,12 +295,18 @@ class _Opened:
             return [Note("no-events", "no event of this person passes --where", "warning")]
         near = None
         if self._request.events:
-            found = self._data.fetch(f"SELECT DISTINCT event FROM {self._one.base} ORDER BY event LIMIT 1000")
-            names = [str(name) for (name,) in found]
+            names = self._names()
             if not set(names) & set(self._request.events):
                 near = hint(self._request.events[0], names) or "they did " + ", ".join(map(shown, names[:5]))
         text = f"none of this person's {events:,} events is shown" + (f"; {near}" if near else "")
         return [Note("out-of-range", text, "warning")]
+
+    def _names(self) -> list[str]:
+        """The first thousand names of the person's events."""
+        if self._events is not None:
+            return sorted({str(row[EVENT]) for row in self._events.rows})[:1000]
+        found = self._data.fetch(f"SELECT DISTINCT event FROM {self._one.base} ORDER BY event LIMIT 1000")
+        return [str(name) for (name,) in found]
 
     def _rule(self) -> str:
         days = "oldest" if self._request.oldest else "newest"

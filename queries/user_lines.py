@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from queries import ranges
 from queries.profile import Profile
-from queries.visits import Session
+from queries.seen import Session
 
 FEW = 6
 """Ids, categories and coupons a line names; how many more there are is said."""

@@ -6,98 +6,31 @@ one grouping and no sort. A shorter gap, and sessions cut where a campaign begin
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
 
 from queries import people
 from queries.one_person import OnePerson, Sessioned
+from queries.person_events import Events
+from queries.person_visits import Named, named_sessions, own_sessions, seen, session_numbers, sources_seen
 from queries.quoting import quote_identifier
+from queries.seen import BUCKET, Bucket, Seen, Session, Sessions, Span
 from queries.units import SessionRule, gap_events_sql, raw_id_sql, sources_with_sessions_sql
-
-BUCKET = 900_000
-"""ms; days of every zone begin at a multiple of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """How many events, from when to when; UTC ms."""
-
-    events: int
-    first: int
-    last: int
-
-    def with_(self, other: Span) -> Span:
-        """Both together."""
-        return Span(self.events + other.events, min(self.first, other.first), max(self.last, other.last))
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The events of a quarter of an hour; times are UTC ms."""
-
-    all: Span
-    shown: int
-    """Of the events, those a timeline shows."""
-    gapped: Span | None
-    """The events whose session ends by a gap."""
-    channel: tuple[int, int] | None
-    """The first and the last time a channel is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One person's events, counted once."""
-
-    buckets: tuple[Bucket, ...]
-    """In order."""
-    ids: dict[tuple[int, str], Span]
-    """By the place of the kind in the order of trust and the id, junk left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One session; ``id`` is the export's, None where a gap ends it."""
-
-    number: int
-    """From 1, by when they began."""
-    raw_id: str | None
-    id: str | None
-    first: int
-    last: int
-    events: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """A person's sessions and the way from an event to its own."""
-
-    all: tuple[Session, ...]
-    own_sources: frozenset[int]
-    by_id: dict[tuple[str, str], Session]
-    by_gap: tuple[Session, ...]
-    """In order."""
-    starts: tuple[int, ...]
-    numbered: bool
-    """Whether an event's place among those by gap comes with it; else its time tells."""
-
-    def of(self, source: int, raw_id: object, id: object, ts: int, number: int) -> Session | None:
-        """The session of an event; None for one without an id in a source that has them."""
-        if source in self.own_sources:
-            return self.by_id.get((str(raw_id), str(id))) if id else None
-        place = number if self.numbered else bisect_right(self.starts, ts)
-        return self.by_gap[place - 1] if place else None
 
 
 class Visits:
     """Counts the events and the sessions of one person; ``asked`` gets the statements."""
 
-    def __init__(self, one: OnePerson, data: Sessioned, asked: list[str]) -> None:
-        self._one, self._data, self._asked = one, data, asked
+    def __init__(self, one: OnePerson, events: Events | None, data: Sessioned, asked: list[str]) -> None:
+        """``events`` are all of the person's, None where they are too many to be held."""
+        self._one, self._events, self._data, self._asked = one, events, data, asked
         self._rule: SessionRule = data.session_rule()
         self._own_sources: frozenset[int] = frozenset()
+        self._named: Named = ([], np.empty(0, np.int64))
 
     @property
     def rule(self) -> SessionRule:
@@ -110,11 +43,15 @@ class Visits:
         return needs_order(self._rule, self._data)
 
     def _fetch(self, sql: str) -> list[tuple[object, ...]]:
-        self._asked.append(sql)
+        self._asked.append(self._one.pasted(sql))
         return self._data.fetch(sql)
 
     def seen(self, shown: str) -> Seen:
         """Every event of the person, counted by quarter of an hour, source and ids; ``shown`` is a condition."""
+        if self._events is not None:
+            self._own_sources = self._sources(*sources_seen(self._events))
+            self._named = named_sessions(self._events, self._own_sources)
+            return seen(self._events, self._own_sources)
         has, kinds = self._data.schema.columns, self._data.schema.ids
         raw = ", ".join(quote_identifier(name) for name in kinds)
         junk = self._data.material().junk
@@ -177,7 +114,9 @@ class Visits:
         """Every session of the person. Where events in order are needed ``user_gap_events`` numbers them."""
         by_gap = self._in_order() if self.needs_order else _merged(buckets, self._rule.gap)
         own: list[tuple[int, int, int, str | None, str | None]] = []
-        if self._own_sources:
+        if self._events is not None:
+            own = own_sessions(self._named, self._events)
+        elif self._own_sources:
             own = [
                 (int(str(first)), int(str(last)), int(str(events)), str(raw_id), str(name))
                 for raw_id, name, first, last, events in self._fetch(
@@ -203,10 +142,22 @@ class Visits:
             numbered=self.needs_order,
         )
 
+    def numbers(self, events: Events, sessions: Sessions) -> NDArray[np.int64]:
+        """The number of the session of each of the person's events, 0 for none."""
+        return session_numbers(self._named, events, sessions, self.among_gaps)
+
+    @cached_property
+    def among_gaps(self) -> dict[object, int]:
+        """By an event's place its session among those by gap, where that takes the events in order."""
+        if not self.needs_order:
+            return {}
+        rows = self._fetch("SELECT place, number FROM user_gap_events")
+        return {place: int(str(number)) for place, number in rows}
+
     def _in_order(self) -> list[tuple[int, int, int]]:
         has_campaign = "campaign" in self._data.schema.columns
         sql = gap_events_sql(self._one.base, self._rule, self._data.schema.order, self._gapped, has_campaign)
-        self._asked.append(f"CREATE OR REPLACE TABLE user_gap_events AS\n{sql}")
+        self._asked.append(f"CREATE OR REPLACE TABLE user_gap_events AS\n{self._one.pasted(sql)}")
         self._data.remember("user_gap_events", sql)
         rows = self._fetch(
             "SELECT min(ts), max(ts), count(*) FROM user_gap_events GROUP BY number ORDER BY number"

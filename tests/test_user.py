@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from queries import one_person, records, timeline
+from queries import one_person, person_reading, records, timeline
 from queries.question import QuestionError, Result, Scope
 from queries.user import UserRequest, answer, from_dict
 from tests.driver import Command
@@ -226,16 +226,30 @@ def only(row: Any, keys: Any) -> Event:
 # --- the answer against them ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("seed", "is_light"), [*((seed, True) for seed in range(6)), (0, False), (1, False)])
+@pytest.mark.parametrize(
+    ("seed", "way"),
+    [
+        (0, "whole"),
+        (1, "whole"),
+        (2, "whole"),
+        (3, "pages"),
+        (4, "pages"),
+        (5, "pages"),
+        (0, "many"),
+        (1, "many"),
+    ],
+)
 def test_every_timeline_is_the_one_made_by_hand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, is_light: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, way: str
 ) -> None:
     own = seed % 2 == 0
-    events = drawn(seed, 90 if is_light else 40, sessions=own)
-    if not is_light:
-        monkeypatch.setattr(one_person, "LIGHT", 3)
+    events = drawn(seed, 40 if way == "many" else 90, sessions=own)
+    if way != "whole":
+        monkeypatch.setattr(person_reading, "WHOLE", 0)
         monkeypatch.setattr(timeline, "FIRST_STRETCH", 2)
         monkeypatch.setattr(timeline, "STRETCH", 5)
+    if way == "many":
+        monkeypatch.setattr(one_person, "LIGHT", 3)
     dataset = over(workspace(tmp_path / "w", events))
     found = people(events)
     assert set(found) <= {"u1", "u2", "d1", "d2", "d3", "tablet"}
@@ -506,10 +520,10 @@ def test_fault_059_the_first_page_of_a_bot_comes_without_the_rest(
     (folder / "workbench.toml").write_text(f"{head}[source.map]\n{mapped}{ROLES}")
     dataset = over(folder)
     made: list[int] = []
-    real = records.Reader._record
+    real = records.Reader.record
     monkeypatch.setattr(
         records.Reader,
-        "_record",
+        "record",
         lambda *given: made.append(1) or real(*given),  # type: ignore[func-returns-value]
     )
     got = asked(dataset, user="bot")

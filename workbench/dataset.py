@@ -12,13 +12,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from queries import people, ranges, rules, units
-from queries.kernels.lane_values import ValuedLane
+from queries.finding import Known
+from queries.kernels.lane_values import Over, ValuedLane
 from queries.kernels.lanes import Lanes, condition_of
 from queries.material import Material, SourceFile
 from queries.question import (
@@ -40,10 +41,11 @@ from queries.suggest import shown
 from workbench import SEMANTICS_VERSION, __version__
 from workbench.engine import Engine
 from workbench.errors import Cancelled, Changed, Damaged, EngineDied, TimedOut, UsageError, WorkbenchError
-from workbench.lanes import LaneCache
+from workbench.lanes import CodedBatch, LaneCache
 from workbench.limits import Limits, limits
 from workbench.people_rows import PeopleRows
-from workbench.planner import IDS_SCHEMA, SCHEMA, Planner
+from workbench.person_rows import PersonRows
+from workbench.planner import IDS_SCHEMA, SCHEMA, SOURCE_EVENTS, Planner
 from workbench.runner import Task
 from workbench.segments import read_segment
 from workbench.sources.probing import verify
@@ -54,13 +56,21 @@ from workbench.store.events import StoredEvents, find_store
 from workbench.store.folder import store_folder
 from workbench.store.wanted import EVERY, want
 from workbench.survey import Ground, define_sessions, junk_ids, make_survey, session_rule, valid_times
+from workbench.weak import weakly
 from workbench.workspace import Workspace, chosen
+
+if TYPE_CHECKING:
+    from workbench.lane_properties import LaneProperties
+    from workbench.store.lane_files import OpenLanes
 
 _BYTES_A_SELECTED_EVENT = 160
 """What an event costs in a fold at its worst: its columns, their sorted copies and the kernel's buffers."""
 
 _LANES_SHARE = 4
 """Lanes may take this part of the memory limit, out of the half that is not the engine's."""
+
+_BYTES_A_COLUMNS_EVENT = 40
+"""What an event costs while columns of its lane are made: its key, its place, and a few values."""
 
 _MOST_KEPT_ANSWERS = 256
 _MOST_KEPT_ROWS = 1000
@@ -177,11 +187,13 @@ class Dataset:
         self._started = time.monotonic()
         self._timings: dict[str, float] = {}
         self._lanes = LaneCache(limits.memory_bytes // _LANES_SHARE)
+        self._properties: LaneProperties | None = None
         self._answers: dict[str, list[tuple[object, ...]]] = {}
         self._remembered: dict[str, str] = {}
         """The tables that questions made, with their SQL: what is there already is not made again."""
         self._zone = ranges.zone(scope.tz or workspace.timezone)
         self._planner: Planner | None = None
+        self._person_rows: PersonRows | None = None
         self._read_files = self._read_lanes = False
         """Where the newest question found its events, other than in the store."""
         self._lost_store = lost_store
@@ -361,6 +373,19 @@ class Dataset:
                 self._engine.execute(
                     f"CREATE OR REPLACE VIEW {schema}.{name} AS\n{own}", task=self._task, schema=schema
                 )
+        if name == self._ground().all_events and self._stored.has_every_row:
+            for schema in (SCHEMA, IDS_SCHEMA):
+                self._planner.know(SOURCE_EVENTS, schema)
+                self._engine.execute(
+                    f"CREATE OR REPLACE VIEW {schema}.{SOURCE_EVENTS} AS\n"
+                    f"SELECT * EXCLUDE (person) FROM {schema}.{name}",
+                    task=self._task,
+                )
+
+    def _make_of_store(self, statement: str) -> None:
+        """Something in memory that only the store's own statements read."""
+        with self._over_store():
+            self._engine.execute(statement, task=self._task)
 
     def _make_table(self, name: str, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """A table of a query's answer, wherever that reads events."""
@@ -402,6 +427,9 @@ class Dataset:
         if self._stored is not None:
             for statement, parameters in self._stored.relations(self._relation):
                 self._engine.execute(statement, parameters, self._task)
+            self._person_rows = PersonRows(
+                self._stored, self._relation, weakly(self._make_of_store), weakly(self.fetch)
+            )
             self._planner = Planner(
                 self._relation.fixed,
                 self._relation.ids,
@@ -482,25 +510,76 @@ class Dataset:
         if not parameters:
             self._remembered[name] = sql
 
-    def lanes(self, events: Sequence[str], *, make: bool) -> Lanes | None:
+    def lanes(self, events: Sequence[str], tests: Mapping[str, Over], *, make: bool) -> Lanes | None:
         """The lanes of some events: the store's, those kept, or new ones where that pays and they fit."""
         survey = self.survey()
         self._read_files = False
-        found = self._stored_lanes(events) or self._lanes.of(events, survey, self.stream, make=make)
+        found = self._stored_lanes(events, tests) or self._lanes.of(events, survey, self.stream, make=make)
         self._read_lanes = found is not None
         return found
 
-    def valued_lane(self, match: str, value: str) -> ValuedLane | None:
+    def valued_lane(
+        self, match: str, value: str, over: Over | None = None, test: Over | None = None
+    ) -> ValuedLane | None:
         """The events that meet a condition, by person and time, with a property's value; both as SQL."""
-        return self._lanes.valued(match, value, self.survey(), self.stream, self.remember)
+        properties = self._lane_properties()
+        if properties is not None and over is not None:
+            with self._over_store():
+                found = properties.valued(over, test)
+            if found is not None:
+                return found
+        return self._lanes.valued(match, value, self.survey(), self._coded)
 
-    def _stored_lanes(self, events: Sequence[str]) -> Lanes | None:
-        """The lanes of the store, where it has any of the events in scope, beside those of conditions."""
-        if self._stored is None or self.scope.who is not None or self.scope.unit != "user" or not events:
+    def _coded(self, sql: str) -> Iterator[CodedBatch]:
+        """Batches of a query of person, time and ``lane_value``, a text."""
+        from workbench.store.arrow_numbers import nulls_of, values_of
+
+        with self._over_store(), self._engine.arrow(sql, None, self._task, schema=self._way(sql)) as batches:
+            for batch in batches:
+                self._rows_read += batch.num_rows
+                value = batch.column("lane_value").dictionary_encode()
+                codes = values_of(value.indices).astype(np.int64)
+                missing = nulls_of(value.indices)
+                if missing is not None:
+                    codes[missing] = -1
+                person, ts = (values_of(batch.column(name)).astype(np.int64) for name in ("person", "ts"))
+                yield CodedBatch(person, ts, codes, value.dictionary.to_pylist())
+
+    def _open_lanes(self) -> OpenLanes | None:
+        """The lanes of the store, where it has those of the events in scope."""
+        if self._stored is None or self.scope.who is not None or self.scope.unit != "user":
             return None
         with self._over_store():
-            stored = self._stored.lanes()
-        if stored is None:
+            return self._stored.lanes()
+
+    def _lane_properties(self) -> LaneProperties | None:
+        """What the store knows of properties in the order of its lanes."""
+        if self._properties is None and self._open_lanes() is not None:
+            from workbench.lane_properties import LaneProperties
+
+            assert self._stored is not None
+            self._properties = LaneProperties(
+                self._stored,
+                weakly(self._values),
+                weakly(self._check),
+                self._limits.threads,
+                self._limits.memory_bytes // _LANES_SHARE // _BYTES_A_COLUMNS_EVENT,
+                self.workspace.store.quota,
+            )
+        return self._properties
+
+    def _values(self, sql: str, parameters: Mapping[str, object]) -> Columns:
+        """An answer of a statement that reads no event."""
+        return self._engine.columns(sql, parameters, self._task)
+
+    def _check(self) -> None:
+        """Raises where the question was cancelled."""
+        self._task.check()
+
+    def _stored_lanes(self, events: Sequence[str], tests: Mapping[str, Over]) -> Lanes | None:
+        """The lanes of the store, where it has any of the events in scope, beside those of conditions."""
+        stored = self._open_lanes()
+        if stored is None or not events:
             return None
         index = stored.index
         self._lanes.align(index.base, index.time_bits, index.person_bits)
@@ -509,8 +588,18 @@ class Dataset:
         if not conditions:
             return found
         # What sorted runs say of one condition costs less than the select they spare.
-        made = self._lanes.of(conditions, self.survey(), self.stream, make=True)
-        return None if made is None else Lanes(index.base, {**found.keys, **made.keys}, index.time_bits)
+        made = self._lanes.of(
+            conditions, self.survey(), self.stream, make=True, give=lambda names: self._given(names, tests)
+        )
+        return None if made is None else replace(found, keys={**found.keys, **made.keys})
+
+    def _given(self, names: Sequence[str], tests: Mapping[str, Over]) -> Mapping[str, NDArray[np.int64]]:
+        """The lanes of conditions, as far as the store's columns give them."""
+        properties = self._lane_properties()
+        if properties is None:
+            return {}
+        with self._over_store():
+            return properties.lanes({name: tests[name] for name in names if name in tests})
 
     def owners(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
         """The code of the person of each unit: itself, where people or raw ids are counted."""
@@ -663,6 +752,19 @@ class Dataset:
             return self._ground().all_events
         self._want({EVERY})
         return None
+
+    def neighbours(self, id: str) -> Sequence[Known] | None:
+        """The combinations of the people on whose events an id stands, and all that carry an id of theirs.
+
+        None where ``linked_ids`` is to be asked.
+        """
+        self.survey()
+        return None if self._person_rows is None else self._person_rows.neighbours(id)
+
+    def events_of(self, person: int, known: Sequence[Known]) -> str:
+        """One person's part of ``by_person``, to stand after FROM; ``known`` has all their combinations."""
+        assert self._person_rows is not None
+        return self._person_rows.events(person, known)
 
     def define_sessions(self) -> Note:
         """Makes the relation ``sessions``, which no question has made yet; says by which rule."""

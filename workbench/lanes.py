@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,22 @@ from queries.quoting import quote_literal
 
 Ints = NDArray[np.int64]
 Stream = Callable[[str], Iterator[Columns]]
+Give = Callable[[Sequence[str]], Mapping[str, Ints]]
+"""Lanes by name, as far as they can be had without reading events."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedBatch:
+    """Some events with the text of a value each."""
+
+    person: Ints
+    ts: Ints
+    codes: Ints
+    """Places among the texts; −1 for none."""
+    texts: Sequence[str]
+
+
+CodedStream = Callable[[str], Iterator[CodedBatch]]
 
 
 class LaneCache:
@@ -54,10 +71,19 @@ class LaneCache:
     def _valued_bytes(self) -> int:
         return sum(lane.keys.nbytes + lane.codes.nbytes for lane in self._valued.values())
 
-    def of(self, names: Sequence[str], survey: Survey, stream: Stream, *, make: bool) -> Lanes | None:
+    def of(
+        self,
+        names: Sequence[str],
+        survey: Survey,
+        stream: Stream,
+        *,
+        make: bool,
+        give: Give | None = None,
+    ) -> Lanes | None:
         """The lanes of some events; None where they do not fit, or are not there and not to be made.
 
-        ``make``: whether missing lanes pay already the first time they are asked for.
+        ``make``: whether missing lanes pay already the first time they are asked for. ``give`` is asked for missing
+        lanes before any event is read for them.
         """
         if not names or survey.first is None or survey.last is None:
             return None
@@ -69,22 +95,20 @@ class LaneCache:
         if missing and not make and not self._asked.issuperset(missing):
             self._asked.update(missing)
             return None
-        if missing and not self._make(missing, names, survey, stream):
+        if missing and not self._make(missing, names, survey, stream, give):
             return None
         for name in names:
             self._lanes.move_to_end(name)
         return Lanes(base, {name: self._lanes[name] for name in names}, self._time_bits)
 
-    def valued(
-        self, match: str, value: str, survey: Survey, stream: Stream, remember: Callable[[str, str], None]
-    ) -> ValuedLane | None:
+    def valued(self, match: str, value: str, survey: Survey, coded: CodedStream) -> ValuedLane | None:
         """The events of a condition with a property's value; None where they are too many or too wide."""
         base = survey.first if self._base is None else self._base
         if base is None or survey.last is None or not self._fits(survey.codes, base, survey.last):
             return None
         made = self._valued.get((match, value))
         if made is None:
-            made = self._read_valued(match, value, base, stream, remember)
+            made = self._read_valued(match, value, base, coded)
             if made is None:
                 return None
             self._valued[match, value] = made
@@ -93,37 +117,36 @@ class LaneCache:
             self._valued.popitem(last=False)
         return made
 
-    def _read_valued(
-        self, match: str, value: str, base: int, stream: Stream, remember: Callable[[str, str], None]
-    ) -> ValuedLane | None:
-        remember("lane_values", lane_values_sql(match, value))
-        values = [
-            str(text)
-            for batch in stream("SELECT lane_value FROM lane_values ORDER BY lane_code")
-            for text in batch["lane_value"].tolist()
-        ]
+    def _read_valued(self, match: str, value: str, base: int, coded: CodedStream) -> ValuedLane | None:
         keys: list[Ints] = []
         codes: list[Ints] = []
-        for batch in stream(valued_sql(match, value)):
-            person, ts = batch["person"].astype(np.int64), batch["ts"].astype(np.int64)
-            keys.append(key(person, ts, base, self._time_bits))
-            codes.append(batch["lane_code"].astype(np.int64))
+        # None of the values comes first.
+        code_of: dict[str | None, int] = {None: 0}
+        for batch in coded(valued_sql(match, value)):
+            keys.append(key(batch.person, batch.ts, base, self._time_bits))
+            own = [code_of.setdefault(text, len(code_of)) for text in batch.texts]
+            codes.append(np.array([*own, 0], np.int64)[batch.codes])
             if 2 * sum(map(len, keys)) > self._most_keys:
                 return None
-        return valued_lane(keys, codes, values)
+        return valued_lane(keys, codes, list(code_of))
 
     def _fits(self, codes: int, first: int, last: int) -> bool:
         return fits(codes, first, last, time_bits=self._time_bits, person_bits=self._person_bits)
 
-    def _make(self, missing: Sequence[str], names: Sequence[str], survey: Survey, stream: Stream) -> bool:
+    def _make(
+        self, missing: Sequence[str], names: Sequence[str], survey: Survey, stream: Stream, give: Give | None
+    ) -> bool:
         """Makes the missing lanes and makes room for them; whether they fit beside the others asked for."""
         needed = sum(len(self._lanes[name]) for name in names if name in self._lanes)
         base = survey.first or 0 if self._base is None else self._base
-        made = self._read(missing, base, stream, self._most_keys - needed)
-        if made is None:
+        given = {} if give is None else give(missing)
+        needed += sum(map(len, given.values()))
+        rest = [name for name in missing if name not in given]
+        read = self._read(rest, base, stream, self._most_keys - needed) if needed <= self._most_keys else None
+        if read is None:
             self._too_many.add(frozenset(names))
             return False
-        needed += sum(map(len, made.values()))
+        made = {**given, **read}
         kept = OrderedDict(self._lanes)
         for name in self._lanes:
             if sum(map(len, kept.values())) + sum(map(len, made.values())) <= self._most_keys:
@@ -184,20 +207,9 @@ def _split(keys: Ints, lane: Ints, pieces: Sequence[list[Ints]]) -> None:
             pieces[place].append(part)
 
 
-def lane_values_sql(match: str, value: str) -> str:
-    """The distinct values of a property among events of a condition, with codes from 0 in their order."""
-    return (
-        "SELECT row_number() OVER (ORDER BY lane_value) - 1 AS lane_code, lane_value\n"
-        f"FROM (SELECT DISTINCT {value} AS lane_value FROM events WHERE {match})\nWHERE lane_value IS NOT NULL"
-    )
-
-
 def valued_sql(match: str, value: str) -> str:
-    """Person, time and code of the value of every event of a condition."""
-    return (
-        "SELECT e.person, e.ts, coalesce(lane_values.lane_code, -1) AS lane_code\nFROM events e\n"
-        f"LEFT JOIN lane_values ON lane_values.lane_value = {value}\nWHERE {match}"
-    )
+    """Person, time and value of every event of a condition."""
+    return f"SELECT e.person, e.ts, {value} AS lane_value\nFROM events e\nWHERE {match}"
 
 
 def lanes_sql(names: Sequence[str]) -> str:

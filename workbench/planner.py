@@ -25,7 +25,9 @@ _STAR = re.compile(r"(?:\bSELECT|\bDISTINCT|,|(\w+)\s*\.)\s*\*", re.IGNORECASE)
 _PART = re.compile(r"[()]|\bFROM\b\s*(\()?", re.IGNORECASE)
 
 
-_OF_FILES = {"ts_given", "source_events", "columns"}
+SOURCE_EVENTS = "source_events"
+"""Every row of the files: where all are events, the runs have them too, but for columns that nobody names."""
+_OF_FILES = {"ts_given", "columns"}
 """Words of statements that read the files whatever columns the runs have."""
 
 
@@ -52,19 +54,20 @@ class Planner:
 
     def reads_events(self, sql: str) -> bool:
         """Whether a statement names a relation of events."""
-        return bool(set(_WORD.findall(_bare(sql))) & {"source_events", *self._relations[IDS_SCHEMA]})
+        return bool(set(_WORD.findall(_bare(sql))) & {SOURCE_EVENTS, *self._relations[IDS_SCHEMA]})
 
     def schema(self, sql: str) -> str | None:
         """The schema a statement is asked in; None for that of the files."""
         bare = _bare(sql)
         found = self._carrying(bare)
         if found is not None and any(not _is_of_query(star, bare) for star in _STAR.finditer(bare)):
-            return IDS_SCHEMA if self.is_whole else None
+            return IDS_SCHEMA if self.is_whole and SOURCE_EVENTS not in _names(bare)[1] else None
         return found
 
     def carries(self, sql: str, schema: str) -> bool:
         """Whether a relation can be defined in a schema; a star in it stands for that schema's columns."""
-        found = self._carrying(_bare(sql))
+        bare = _bare(sql)
+        found = None if SOURCE_EVENTS in _names(bare)[1] else self._carrying(bare)
         return found is not None and (found == SCHEMA or schema == IDS_SCHEMA)
 
     def missed(self, sql: str) -> set[str]:
@@ -77,6 +80,8 @@ class Planner:
     def _carrying(self, bare: str) -> str | None:
         quoted, words = _names(bare)
         if quoted & self._missing.keys() or words & self._missing_words or words & _OF_FILES:
+            return None
+        if SOURCE_EVENTS in words and SOURCE_EVENTS not in self._relations[SCHEMA]:
             return None
         schema = IDS_SCHEMA if (quoted | words) & self._ids else SCHEMA
         return schema if words & self._relations[schema] else None

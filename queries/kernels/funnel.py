@@ -108,26 +108,37 @@ def merge(parts: list[Folded], steps: int) -> Folded:
         return Folded(none, none, none.astype(bool), times, none, none, 0, none, none, none, none)
     person = np.concatenate([part.person for part in parts])
     order: Ints | slice = slice(None)
-    if not (np.diff(person) >= 0).all():
+    if not (person[1:] >= person[:-1]).all():
         order = np.argsort(person, kind="stable")
 
     def joined(name: str) -> Ints:
-        column: Ints = np.concatenate([getattr(part, name) for part in parts])
-        return column[order]
+        columns = [getattr(part, name) for part in parts]
+        whole = _repeated(columns, len(person))
+        return np.concatenate(columns)[order] if whole is None else whole
 
+    level = joined("level")
+    as_strict = all(part.strict_level is part.level for part in parts)
     return Folded(
         person=person[order],
-        level=joined("level"),
+        level=level,
         open=joined("open").astype(bool, copy=False),
         reached=np.concatenate([part.reached for part in parts], axis=1)[:, order],
         value=joined("value"),
-        strict_level=joined("strict_level"),
+        strict_level=level if as_strict else joined("strict_level"),
         tied_events=sum(part.tied_events for part in parts),
         skipped=joined("skipped"),
         first_entry=joined("first_entry"),
         held=joined("held"),
         removed=np.sort(np.concatenate([part.removed for part in parts])),
     )
+
+
+def _repeated(columns: list[Ints], length: int) -> Ints | None:
+    """Columns laid side by side, where each holds one number and all the same one; it takes no memory."""
+    columns = [column for column in columns if len(column)]
+    if not columns or any(column.strides != (0,) or column[0] != columns[0][0] for column in columns):
+        return None
+    return np.broadcast_to(columns[0][:1], (length,))
 
 
 def _fold_block(events: Events, rule: Rule) -> Folded:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from queries.kernels.funnel import Folded
 from queries.kernels.lanes import Lanes
-from queries.kernels.ordering import Bools, Ints
+from queries.kernels.ordering import Bools, Ints, distinct
+
+Codes = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An expression over properties, and the names of the events of which it is asked."""
+
+    events: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Those it reads, at least one, ascending."""
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +32,10 @@ class ValuedLane:
 
     keys: Ints
     """Ascending, as those of the lanes beside it."""
-    codes: Ints
-    """−1 for none."""
-    values: tuple[str, ...]
-    """By code."""
+    codes: Codes
+    """Places among the values."""
+    values: tuple[str | None, ...]
+    """By code, maybe more than once; None for none."""
 
 
 def with_values(
@@ -32,26 +46,27 @@ def with_values(
     Those have several events of the step at that time, of different values: the export's order tells which
     one counts. ``code_of`` gives the breakdown's code of a value.
     """
-    own = np.array([*(code_of(value) for value in valued.values), -1], np.int64)
+    own = np.array([-1 if value is None else code_of(value) for value in valued.values], np.int64)
     done = np.flatnonzero(folded.reached[step] >= 0)
     keys = (folded.person[done] << lanes.time_bits) | (folded.reached[step][done] - lanes.base)
     first = np.searchsorted(valued.keys, keys)
-    codes = own[valued.codes]
     value = np.full(len(folded.person), -1, np.int64)
-    value[done] = codes[first]
+    value[done] = own[valued.codes[first]]
     behind = first + 1
     again = np.flatnonzero(behind < len(valued.keys))
     again = again[valued.keys[behind[again]] == keys[again]]
-    unlike = again[_differs(valued.keys, codes, first[again])]
-    return replace(folded, value=value), np.unique(folded.person[done[unlike]])
+    unlike = again[_differs(valued, own, first[again])]
+    return replace(folded, value=value), distinct(folded.person[done[unlike]])
 
 
-def _differs(keys: Ints, codes: Ints, first: Ints) -> Bools:
+def _differs(valued: ValuedLane, own: Ints, first: Ints) -> Bools:
     """Whether events of one person and time, from ``first`` on, have different values."""
-    end = np.searchsorted(keys, keys[first], side="right")
-    # How often the value changes from one event to the next, up to each event.
-    changes = np.concatenate(([0], np.cumsum(codes[1:] != codes[:-1])))
-    differs: Bools = changes[end - 1] != changes[first]
+    count = np.searchsorted(valued.keys, valued.keys[first], side="right") - first
+    starts = np.cumsum(count) - count
+    every = np.repeat(first - starts, count) + np.arange(count.sum())
+    unlike = own[valued.codes[every]] != np.repeat(own[valued.codes[first]], count)
+    differs: Bools = np.zeros(len(first), bool)
+    differs[np.repeat(np.arange(len(first)), count)[unlike]] = True
     return differs
 
 
@@ -66,10 +81,10 @@ def without(folded: Folded, people: Ints) -> Folded:
     return replace(folded, reached=folded.reached[:, kept], **of_entries)
 
 
-def valued_lane(keys: Sequence[Ints], codes: Sequence[Ints], values: Sequence[str]) -> ValuedLane:
+def valued_lane(keys: Sequence[Ints], codes: Sequence[Codes], values: Sequence[str | None]) -> ValuedLane:
     """A lane of batches in any order."""
-    whole = np.concatenate(keys) if keys else np.empty(0, np.int64)
-    code = np.concatenate(codes) if codes else np.empty(0, np.int64)
+    whole = keys[0] if len(keys) == 1 else np.concatenate([np.empty(0, np.int64), *keys])
+    code = codes[0] if len(codes) == 1 else np.concatenate([np.empty(0, np.int64), *codes])
     if not (whole[1:] >= whole[:-1]).all():
         order = np.argsort(whole, kind="stable")
         whole, code = whole[order], code[order]

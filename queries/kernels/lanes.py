@@ -27,6 +27,9 @@ class Lanes:
     keys: Mapping[str, Ints]
     """By event name or :func:`condition`, ascending; one that no event has is an empty lane."""
     time_bits: int = TIME_BITS
+    ties: Ints | None = None
+    """Keys, ascending and distinct, among which are all that two or more events of these lanes share; None where
+    that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

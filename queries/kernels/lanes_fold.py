@@ -18,12 +18,15 @@ import numpy as np
 from queries.kernels import funnel
 from queries.kernels.funnel import Folded, merge
 from queries.kernels.lanes import TIME_BITS, Funnel, Lanes
-from queries.kernels.lanes_levels import Steps, fold_steps
-from queries.kernels.ordering import Bools, Events, Ints
+from queries.kernels.lanes_levels import fold_steps
+from queries.kernels.lanes_steps import Steps
+from queries.kernels.ordering import Bools, Events, Ints, distinct
 from queries.kernels.rule import Rule
 
 BLOCK_KEYS = 1 << 18
 """Keys folded at once: few enough for the cache, enough that threads seldom wait for the interpreter."""
+_DIRECT_KEYS = 2 * BLOCK_KEYS
+"""The same where they are searched and no event is made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def is_supported(rule: Rule) -> bool:
     return rule.order != "strict" and not rule.hold
 
 
-def fold(lanes: Lanes, asked: Funnel, *, threads: int = 1, block_keys: int = BLOCK_KEYS) -> LaneFold:
+def fold(lanes: Lanes, asked: Funnel, *, threads: int = 1, block_keys: int | None = None) -> LaneFold:
     """Folds lanes; the same whatever the blocks and threads. There is no breakdown: no entry has a value.
 
     Raises ValueError for a rule that :func:`is_supported` does not support or :func:`funnel.refusals` refuses.
@@ -57,16 +60,20 @@ def fold(lanes: Lanes, asked: Funnel, *, threads: int = 1, block_keys: int = BLO
         raise ValueError(refused or "lanes do not hold what this rule reads")
     names = asked.names
     arrays = [lanes.keys[name] for name in names]
-    one = _by_step if _is_direct(asked.rule, shares) else _by_event
+    direct = _is_direct(asked.rule, shares)
+    one = _by_step if direct else _by_event
+    ties = [] if lanes.ties is None else [lanes.ties]
 
     def block(slices: tuple[slice, ...]) -> LaneFold:
         mine = {
             name: _within(array[part], lanes, asked)
-            for name, array, part in zip(names, arrays, slices, strict=True)
+            for name, array, part in zip(names, arrays, slices[: len(names)], strict=True)
         }
-        return one(Lanes(lanes.base, mine, lanes.time_bits), asked)
+        shared = None if lanes.ties is None else lanes.ties[slices[-1]]
+        return one(Lanes(lanes.base, mine, lanes.time_bits, shared), asked)
 
-    return _joined(_all(block, cut(arrays, lanes.time_bits, block_keys), threads), asked.rule.steps)
+    blocks = cut([*arrays, *ties], lanes.time_bits, block_keys or (_DIRECT_KEYS if direct else BLOCK_KEYS))
+    return _joined(_all(block, blocks, threads), asked.rule.steps)
 
 
 def _is_direct(rule: Rule, shares: bool) -> bool:
@@ -85,7 +92,7 @@ def cut(
     # Between two neighbouring samples lie fewer keys of each lane than its stride.
     stride = max(block_keys // (2 * max(len(lanes), 1)), 1)
     sampled = np.sort(np.concatenate([lane[::stride] >> time_bits for lane in lanes]))
-    people = np.unique(sampled[:: max(block_keys // (2 * stride), 1)])
+    people = distinct(sampled[:: max(block_keys // (2 * stride), 1)])
     bounds = [
         np.concatenate(([0], np.searchsorted(lane, people[1:] << time_bits), [len(lane)])) for lane in lanes
     ]
@@ -131,7 +138,7 @@ def is_between(offsets: Ints, base: int, low: int | None, high: int | None) -> B
 def _by_step(block: Lanes, asked: Funnel) -> LaneFold:
     """Ordered steps that share no event."""
     keys = [_merged([block.keys[name] for name in names]) for names in asked.steps]
-    folded = fold_steps(Steps(keys, block.base, block.time_bits), asked.rule)
+    folded = fold_steps(Steps(keys, block.base, block.time_bits, block.ties), asked.rule)
     seen = sum(1 << place for place, lane in enumerate(keys) if len(lane))
     return LaneFold(folded, seen, np.empty(0, np.int64))
 
@@ -177,7 +184,7 @@ def _unsettled(kinds: Mapping[tuple[int, int], Ints], time_bits: int) -> Ints:
         if first and len(lanes) > 1:
             keys = np.sort(np.concatenate([_distinct(lane) for lane in lanes]))
             found.append(keys[1:][keys[1:] == keys[:-1]] >> time_bits)
-    return np.unique(np.concatenate(found))
+    return distinct(np.concatenate(found))
 
 
 def _distinct(keys: Ints) -> Ints:

@@ -7,232 +7,139 @@ of one step at one time none is before another in anything that is counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from queries.kernels.funnel import Folded
+from queries.kernels.lanes_reach import Chains, Reach, Side, reach
+from queries.kernels.lanes_steps import Steps
 from queries.kernels.ordering import Bools, Ints
 from queries.kernels.rule import Rule
 from queries.kernels.standing import entry_stands
 
-Side = Literal["left", "right"]
-Lane = tuple[Ints, Ints]
-"""Events that do a step in some chain, and the latest entry of each: keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The keys of each step's events, ascending: ``person << time_bits | milliseconds since base``."""
-
-    keys: Sequence[Ints]
-    base: int
-    time_bits: int
-
-    def person(self, keys: Ints) -> Ints:
-        """The people of keys."""
-        return keys >> self.time_bits
-
-    def time(self, keys: Ints) -> Ints:
-        """The times of keys, ms."""
-        return (keys & ((1 << self.time_bits) - 1)) + self.base
-
-    def is_same(self, keys: Ints, others: Ints) -> Bools:
-        """Whether keys are of the same people as others."""
-        return (keys ^ others) < 1 << self.time_bits
-
-    def firsts(self, keys: Ints) -> Ints:
-        """Where each person's keys begin."""
-        new = ~self.is_same(keys[1:], keys[:-1])
-        return np.flatnonzero(np.concatenate(([True], new))[: len(keys)])
-
-    def lasts(self, keys: Ints) -> Ints:
-        """Where each person's keys end."""
-        new = ~self.is_same(keys[1:], keys[:-1])
-        return np.flatnonzero(np.concatenate((new, [True]))[: len(keys)])
-
-    def of(self, people: Ints) -> Steps:
-        """The events of some people, ascending."""
-        return replace(self, keys=[self._of(keys, people) for keys in self.keys])
-
-    def _of(self, keys: Ints, people: Ints) -> Ints:
-        start = np.searchsorted(keys, people << self.time_bits)
-        end = np.searchsorted(keys, (people << self.time_bits) | ((1 << self.time_bits) - 1), side="right")
-        length = end - start
-        behind = np.cumsum(length)
-        places: Ints = np.repeat(start - behind + length, length) + np.arange(length.sum())
-        return keys[places]
-
-    def inside(self, keys: Ints, rule: Rule) -> Ints:
-        """The keys in the rule's range."""
-        if rule.entry_from is None and rule.entry_to is None:
-            return keys
-        time = self.time(keys)
-        kept = np.ones(len(keys), bool)
-        if rule.entry_from is not None:
-            kept &= time >= rule.entry_from
-        if rule.entry_to is not None:
-            kept &= time < rule.entry_to
-        return keys[kept]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """By person with an entry, ascending: the deepest level and the latest entry that first reaches it."""
-
-    person: Ints
-    level: Ints
-    entry: Ints
-    lanes: list[Lane]
-    """One a step, up to the deepest."""
-
 
 def fold_steps(events: Steps, rule: Rule) -> Folded:
     """The fold of a block of whole people under a rule of ordered steps, windows of steps and the like aside."""
-    tied_events, tied = _equal_times(events)
+    tied_events, tied = events.equal_times()
     if rule.range == "whole":
         events = replace(events, keys=[events.inside(keys, rule) for keys in events.keys])
     entries = events.inside(events.keys[0], rule)
-    first = entries[events.firsts(entries)]
     if rule.entry == "every":
-        reached = _attempts(events, rule, entries)
-        level = (reached >= 0).sum(axis=0)
-        is_open = _open_attempts(events, rule, reached, level)
-        strict = _strict_attempts(events, rule, reached[0], level, tied)
+        first = entries[events.firsts(entries)]
+        attempts = _attempts(events, rule, entries, first)
+        person = events.person(attempts[0])
+        level = (attempts >= 0).sum(axis=0)
+        reached = np.where(attempts >= 0, events.time(attempts), -1)
+        is_open = _open_attempts(events, rule, attempts, level)
+        strict = _strict_attempts(events, rule, attempts[0], level, tied)
+        first = first[events.person(first).searchsorted(person)]
     else:
-        reach = _levels(events, rule, first if rule.entry == "first" else entries)
-        level = reach.level
-        reached = _follow(events, rule, reach.entry, level)
-        is_open = _open(events, rule, reach)
-        strict = _strict_levels(events, rule, reach, tied)
-    person = events.person(reached[0])
+        if rule.entry == "first":
+            entries = entries[events.firsts(entries)]
+        found, chains = reach(events, rule, entries)
+        person, level, first = found.person, found.level, chains.first
+        reached = _times(events, rule, found)
+        is_open = _open(chains, found)
+        strict = _strict_levels(events, rule, found, tied)
+    none = np.broadcast_to(np.int64(-1), level.shape)
     return Folded(
         person=person,
         level=level,
         open=is_open,
-        reached=np.where(reached >= 0, events.time(reached), -1),
-        value=np.full(len(level), -1, np.int64),
+        reached=reached,
+        value=none,
         strict_level=strict,
         tied_events=tied_events,
-        skipped=np.zeros(len(level), np.int64),
-        first_entry=events.time(first[np.searchsorted(events.person(first), person)]),
-        held=np.full(len(level), -1, np.int64),
+        skipped=np.broadcast_to(np.int64(0), level.shape),
+        first_entry=events.time(first),
+        held=none,
         removed=np.empty(0, np.int64),
     )
 
 
-def _equal_times(events: Steps) -> tuple[int, Ints]:
-    """How many events share person and time with another, and whose they are, ascending."""
-    # The largest lane is searched, never sorted: most of the events may be there.
-    *others, largest = sorted(events.keys, key=len)
-    rest = np.sort(np.concatenate(others)) if others else largest[:0]
-    twice = [lane[1:][lane[1:] == lane[:-1]] for lane in (rest, largest)]
-    if len(largest):
-        found = np.minimum(np.searchsorted(largest, rest), len(largest) - 1)
-        twice.append(rest[largest[found] == rest])
-    keys = np.unique(np.concatenate(twice))
-    count = sum(
-        int((np.searchsorted(lane, keys, side="right") - np.searchsorted(lane, keys)).sum())
-        for lane in (rest, largest)
-    )
-    return count, np.unique(events.person(keys))
-
-
-def _levels(events: Steps, rule: Rule, entries: Ints) -> _Reach:
-    """The deepest levels, any of the entries counting."""
-    side: Side = "left" if rule.gap else "right"
-    first = entries[events.firsts(entries)]
-    person, entry_of, level = events.person(first), first.copy(), np.ones(len(first), np.int64)
-    keys, entry = entries, entries
-    lanes = [(keys, entry)]
-    for step in range(2, rule.steps + 1):
-        if not len(keys):
-            break
+def _times(events: Steps, rule: Rule, found: Reach) -> Ints:
+    """``(steps, people)``: when each step is done, as early as it can from the entry, ms; −1 past the level."""
+    side: Side = "right" if rule.gap else "left"
+    reached = np.full((rule.steps, len(found.level)), -1, np.int64)
+    reached[0] = events.time(found.entry)
+    # The first event to which a chain comes in time is the first that its entry comes to.
+    reached[found.level - 1, np.arange(len(found.level))] = events.time(found.last)
+    going = (found.level > 2).nonzero()[0]
+    keys = found.entry[going]
+    for step in range(2, rule.steps):
         here = events.keys[step - 1]
-        found = np.searchsorted(keys, here, side=side) - 1
-        latest = entry[found]
-        kept = (found >= 0) & events.is_same(latest, here)
-        if rule.window is not None:
-            kept &= here - latest <= rule.window
-        keys, entry = here[kept], latest[kept]
-        lanes.append((keys, entry))
-        begin = events.firsts(keys)
-        rows = np.searchsorted(person, events.person(keys[begin]))
-        level[rows] = step
-        entry_of[rows] = entry[begin]
-    return _Reach(person, level, entry_of, lanes)
+        keys = here[here.searchsorted(keys, side)]
+        reached[step - 1, going] = events.time(keys)
+        deeper = found.level[going] > step + 1
+        going, keys = going[deeper], keys[deeper]
+    return reached
 
 
-def _follow(events: Steps, rule: Rule, entry: Ints, level: Ints | None = None) -> Ints:
-    """``(steps, entries)`` keys: each step as early as it can from its entry, −1 from the first that fails.
-
-    ``level``: how far each is known to come, and no window need be asked.
-    """
+def _follow(events: Steps, rule: Rule, entry: Ints) -> Ints:
+    """``(steps, entries)`` keys: each step as early as it can from its entry, −1 from the first that fails."""
     side: Side = "right" if rule.gap else "left"
     reached = np.full((rule.steps, len(entry)), -1, np.int64)
     reached[0] = entry
     going = np.arange(len(entry))
     for step in range(2, rule.steps + 1):
         here = events.keys[step - 1]
-        if level is not None:
-            going = going[level[going] >= step]
         if not len(going) or not len(here):
             break
         found = np.searchsorted(here, reached[step - 2, going], side=side)
         there = here[np.minimum(found, len(here) - 1)]
-        if level is None:
-            kept = (found < len(here)) & events.is_same(there, entry[going])
-            if rule.window is not None:
-                kept &= there - entry[going] <= rule.window
-            going, there = going[kept], there[kept]
+        kept = (found < len(here)) & events.is_same(there, entry[going])
+        if rule.window is not None:
+            kept &= there - entry[going] <= rule.window
+        going, there = going[kept], there[kept]
         reached[step - 1, going] = there
     return reached
 
 
-def _strict_levels(events: Steps, rule: Rule, reach: _Reach, tied: Ints) -> Ints:
+def _strict_levels(events: Steps, rule: Rule, found: Reach, tied: Ints) -> Ints:
     """Levels of the same entries under strictly increasing times, folded anew only where times are equal."""
     if rule.ties == "strict" or not len(tied):
-        return reach.level
+        return found.level
     some, stricter = events.of(tied), replace(rule, ties="strict")
     entries = some.inside(some.keys[0], rule)
     if rule.entry == "first":
         entries = entries[some.firsts(entries)]
-    again = _levels(some, stricter, entries)
-    strict = reach.level.copy()
-    strict[np.searchsorted(reach.person, again.person)] = again.level
+    again, _ = reach(some, stricter, entries)
+    strict = found.level.copy()
+    strict[np.searchsorted(found.person, again.person)] = again.level
     return strict
 
 
-def _open(events: Steps, rule: Rule, reach: _Reach) -> Bools:
+def _open(chains: Chains, found: Reach) -> Bools:
     """Short of the last step, with a chain that events from *as of* on could take further."""
-    found = np.zeros(len(reach.person), bool)
+    events, rule = chains.events, chains.rule
+    is_open = np.zeros(len(found.person), bool)
+    # An entry alone stands as well as any chain of it, unless times must increase.
+    rows = ((found.level < rule.steps) & entry_stands(rule, events.time(chains.last))).nonzero()[0]
     if not rule.gap:
-        # An entry alone stands as well as any chain of it.
-        entries = reach.lanes[0][0]
-        found[:] = entry_stands(rule, events.time(entries[events.lasts(entries)]))
-        return found & (reach.level < rule.steps)
-    for step, (keys, entry) in enumerate(reach.lanes[: rule.steps - 1], start=1):
-        # At as of itself the next event is a millisecond later, and that may be too late.
-        earlier = events.time(keys) < rule.as_of
-        for lane in ((keys, entry), (keys[earlier], entry[earlier])):
-            last = events.lasts(lane[0])
-            time, begun = events.time(lane[0][last]), events.time(lane[1][last])
-            rows = np.searchsorted(reach.person, events.person(lane[0][last]))
-            level = reach.level[rows]
+        is_open[rows] = True
+        return is_open
+    start = found.person[rows] << events.time_bits
+    span = (1 << events.time_bits) - 1
+    # At as of itself the next event is a millisecond later, and that may be too late.
+    for until in (span, min(rule.as_of - events.base - 1, span)):
+        for step in range(1, rule.steps):
+            kept, keys = chains.latest(step, start, until)
+            entry = keys if step == 1 else chains.behind(step, keys)
+            comes = events.is_same(entry, keys) & chains.in_time(keys, entry)
+            mine = rows[kept][comes]
             # To come past the level takes the steps up to it and one more, a millisecond apart.
-            now = np.maximum(rule.as_of, time + rule.gap) + rule.gap * (level - step)
-            found[rows[(level < rule.steps) & entry_stands(rule, begun, now)]] = True
-    return found
+            now = np.maximum(rule.as_of, events.time(keys[comes]) + rule.gap)
+            now += rule.gap * (found.level[mine] - step)
+            is_open[mine[entry_stands(rule, events.time(entry[comes]), now)]] = True
+    return is_open
 
 
-def _attempts(events: Steps, rule: Rule, entries: Ints) -> Ints:
+def _attempts(events: Steps, rule: Rule, entries: Ints, start: Ints) -> Ints:
     """The keys of every attempt, in rounds: the next attempt of all people who have one is followed at once."""
     if rule.steps == 1:
         return entries[None, :]
     found = []
-    start = entries[events.firsts(entries)]
     while len(start):
         reached = _follow(events, rule, start)
         found.append(reached)

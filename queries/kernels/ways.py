@@ -33,7 +33,7 @@ from queries.kernels.attempts import attempts, is_in_rounds
 from queries.kernels.block import Block, Counted, firsts, lasts, together
 from queries.kernels.filling import is_hit_any, replay_any
 from queries.kernels.levels import Follows, is_vectorised, levels
-from queries.kernels.ordering import Bools, Ints
+from queries.kernels.ordering import Bools, Ints, distinct
 from queries.kernels.places import places
 from queries.kernels.replay import Attempt, is_hit, replay
 from queries.kernels.rule import Rule, strictly
@@ -58,7 +58,7 @@ def judge(block: Block, rule: Rule) -> tuple[Counted, Ints]:
             hit = _hit(block, rule, counted)
     if rule.exclusion != "remove" or not hit.any():
         return counted, np.empty(0, np.int64)
-    return counted.rows(~hit), np.unique(counted.unit[hit])
+    return counted.rows(~hit), distinct(counted.unit[hit])
 
 
 def _count(block: Block, rule: Rule) -> Counted:

@@ -243,12 +243,12 @@ CHANGE = """
 import pathlib, queries.funnel as question
 file = pathlib.Path("d/e.parquet")
 whole = file.read_bytes()
-fold, times = question.fold_selected, [0]
+fold, times = question._fold, [0]
 def changed(*arguments, **settings):
     times[0] += 1
     {change}
     return fold(*arguments, **settings)
-question.fold_selected = changed
+question._fold = changed
 """
 
 

@@ -15,6 +15,7 @@ from queries.kernels import lanes as shape
 from queries.kernels import lanes_fold as kernel
 from queries.kernels.funnel import Folded, Rule, fold, merge
 from queries.kernels.lanes import Funnel, Lanes
+from queries.kernels.ordering import Ints
 from tests.kernels.against_oracle import (
     FEATURES,
     PAIRS,
@@ -66,6 +67,14 @@ def lanes_of(events: Sequence[Event], rng: random.Random) -> tuple[Lanes, dict[s
     return Lanes(base, {name: np.sort(np.array(some, np.int64)) for name, some in keys.items()}), like
 
 
+def ties_of(lanes: Lanes) -> Ints:
+    """The keys that two or more events of any lanes have."""
+    keys, counts = np.unique(
+        np.concatenate([np.empty(0, np.int64), *lanes.keys.values()]), return_counts=True
+    )
+    return keys[counts > 1]
+
+
 def asked_of(
     rule: Rule, lanes: Lanes, like: dict[str, Event], low: int | None, high: int | None
 ) -> tuple[Lanes, Funnel]:
@@ -99,6 +108,7 @@ def compare(rng: random.Random, options: Options, *, shared: bool) -> Counter[st
     low = rng.choice((None, None, None, 2 * TICK, rng.randrange(20) * TICK))
     high = rng.choice((None, None, None, rng.randrange(4, 22) * TICK))
     lanes, asked = asked_of(rule, *lanes_of(events, rng), low, high)
+    lanes = replace(lanes, ties=rng.choice((None, ties_of(lanes))))
     found = kernel.fold(
         lanes, asked, threads=2 if rng.random() < 0.02 else 1, block_keys=rng.choice((1, 2, 7, 1 << 18))
     )
@@ -159,14 +169,14 @@ def test_every_pair_of_rules_equals_the_fold_and_brute_force(name: str) -> None:
         compare(rng, options, shared=not options.tolerance and rng.random() < 0.5)
 
 
-def crowd(seed: int, names: Sequence[str], keys: int = 3000, people: int = 60) -> Lanes:
-    """Lanes of many people, one with most of the events, and many equal times."""
+def crowd(seed: int, names: Sequence[str], keys: int = 3000, people: int = 60, times: int = 180) -> Lanes:
+    """Lanes of many people, one with most of the events, and many equal times where there are few."""
     rng = np.random.default_rng(seed)
     made = {}
     for place, name in enumerate(names):
         person = rng.integers(0, people, keys >> place)
         person[rng.random(len(person)) < 0.3] = 7
-        made[name] = np.sort(shape.key(person, rng.integers(1000, 1000 + people * 3, len(person)), 1000))
+        made[name] = np.sort(shape.key(person, rng.integers(1000, 1000 + times, len(person)), 1000))
     return Lanes(1000, made)
 
 
@@ -181,12 +191,16 @@ def crowd(seed: int, names: Sequence[str], keys: int = 3000, people: int = 60) -
         (Rule(3, 20, 1150, order="any"), ("a", "b", "c")),
     ],
 )
-def test_blocks_and_threads_change_nothing(rule: Rule, steps: tuple[str, ...]) -> None:
-    lanes = crowd(3, sorted(set(steps)))
-    asked = Funnel(rule, tuple((name,) for name in steps), low=1010, high=1170)
+@pytest.mark.parametrize("times", [180, 18_000])
+def test_blocks_threads_and_known_ties_change_nothing(rule: Rule, steps: tuple[str, ...], times: int) -> None:
+    lanes = crowd(3, sorted(set(steps)), times=times)
+    asked = Funnel(
+        replace(rule, as_of=1000 + times), tuple((name,) for name in steps), low=1010, high=990 + times
+    )
     whole = kernel.fold(lanes, asked, block_keys=1 << 30)
-    assert len(whole.folded.person) > 50
+    assert len(whole.folded.person) > 10
     assert whole.folded.tied_events > 100
+    lanes = replace(lanes, ties=ties_of(lanes))
     for block_keys, threads in ((1, 1), (64, 1), (1000, 2), (1, 2)):
         again = kernel.fold(lanes, asked, threads=threads, block_keys=block_keys)
         assert same(again.folded, whole.folded)

@@ -11,7 +11,7 @@ import pytest
 
 from queries import activity, ranges
 from queries.activity import HOUR, Quarter, Span
-from queries.visits import BUCKET
+from queries.seen import BUCKET
 
 BERLIN, SHANGHAI = ranges.zone("Europe/Berlin"), ranges.zone("Asia/Shanghai")
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -440,6 +441,11 @@ def assert_lanes(stored: Dataset) -> None:
     if lanes is None:
         assert store.manifest.no_lanes
         return
+    counts = Counter((person, ts) for rows in expected.values() for person, ts in rows)
+    shared = sorted(one for one, count in counts.items() if count > 1)
+    bits, base = lanes.index.time_bits, lanes.index.base
+    assert lanes.ties is not None
+    assert [(key >> bits, (key & ((1 << bits) - 1)) + base) for key in lanes.ties.tolist()] == shared
     for name, rows in expected.items():
         found = lanes.of([name])
         assert found is not None
@@ -505,6 +511,15 @@ FUNNELS: tuple[Saved, ...] = (
     {"range": "whole", "from": "2026-03-01", "to": "2026-03-02"},
     {"as": "all"},
     {"steps": ["view: channel = 'app'", "cart|it's", "order: amount > 2"]},
+    {
+        "steps": [
+            "view",
+            "cart|it's: quantity = 2 or quantity is null",
+            "order: amount > 2 or channel > 'b'",
+        ],
+        "by": "amount",
+        "at": "step:2",
+    },
     {"steps": ["view|cart", "cart", "order"]},
     {"steps": ["view", "cart", "view"]},
     {"steps": ["it's", "page", "nothing"]},

@@ -16,7 +16,7 @@ from queries import people
 from queries.quoting import quote_identifier, quote_literal
 from workbench.engine import Engine
 from workbench.limits import Limits
-from workbench.store.identity import Relinked, relink
+from workbench.store.identity import Relinked, relink, write_people
 
 KINDS = ("user_id", "ids.phone", "anonymous_id")
 """In order of trust."""
@@ -104,10 +104,10 @@ class Imports:
             counted=self.query(self.events if recount else file),
             old=self.old,
             recount=recount,
-            folder=folder,
             codes_before=self.last.codes if self.last else 0,
             combos_before=self.last.combos if self.last else 0,
         )
+        write_people(self.engine, None, folder)
         self.old = folder / "combos.parquet"
         return self.last
 

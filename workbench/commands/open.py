@@ -10,7 +10,8 @@ import click
 from workbench.errors import NoData, UsageError
 
 
-@click.command("open")
+# It is also called without the group, whose settings it would have else.
+@click.command("open", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("paths", nargs=-1, metavar="[PATH…]")
 @click.option(
     "--mapping",

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from workbench.store.arrow_numbers import array_of
+from workbench.store.arrow_numbers import array_of, values_of
 
 
 class Numbers:
@@ -17,7 +17,7 @@ class Numbers:
 
     def __init__(self, dtype: np.dtype[Any], capacity: int, null: int | None = None) -> None:
         """``null`` is the value that stands for none."""
-        # Memory that is not written to costs nothing.
+        # Memory that is not written to costs nothing, and writing to it the first time a good deal.
         self.values: NDArray[Any] = np.empty(capacity, dtype)
         self._is_null: NDArray[np.bool_] | None = None
         self._null = null
@@ -40,14 +40,21 @@ class Numbers:
 
     def close(self) -> None:
         """Makes of it what :meth:`take` takes from."""
-        mask = None if self._is_null is None else self._is_null[: self._rows]
-        if self._null is not None:
-            mask = self.whole() == self._null
+        self._array = array_of(self.whole())
+
+    def clear(self) -> None:
+        """Begins anew, in the same memory."""
+        self._rows = 0
         self._is_null = None
-        self._array = array_of(self.whole(), mask)
 
     def take(self, some: NDArray[np.intp]) -> pa.Array:
         """Some of them, once it is closed."""
+        # Arrow is slow where there may be NULL.
+        if self._null is not None:
+            values = self.values.take(some)
+            return array_of(values, values == self._null)
+        if self._is_null is not None:
+            return array_of(self.values.take(some), self._is_null.take(some))
         return self._array.take(array_of(some))
 
 
@@ -68,9 +75,18 @@ class Objects:
         whole = pa.chunked_array(self._pieces).combine_chunks()
         self._pieces = [whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole]
 
+    def clear(self) -> None:
+        """Begins anew."""
+        self._pieces = []
+
     def take(self, some: NDArray[np.intp]) -> pa.Array:
         """Some of it, once it is closed."""
         return self._pieces[0].take(array_of(some))
+
+    def encoded(self) -> tuple[list[Any], NDArray[Any]]:
+        """The values that differ, and the code of each row's, once it is closed; it must have no NULL."""
+        whole = self._pieces[0].dictionary_encode()
+        return whole.dictionary.to_pylist(), values_of(whole.indices)
 
 
 AnyColumn = Numbers | Objects
@@ -83,3 +99,9 @@ class Chunk:
     columns: dict[str, AnyColumn] = field(default_factory=dict)
     rows: int = 0
     size: int = 0
+
+    def clear(self) -> None:
+        """Begins anew, with the same columns."""
+        self.rows = self.size = 0
+        for column in self.columns.values():
+            column.clear()

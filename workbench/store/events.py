@@ -138,6 +138,11 @@ class StoredEvents:
 
         return quote_literal(escape(str(self.root / inside)))
 
+    @property
+    def has_every_row(self) -> bool:
+        """Whether no row of the files was set aside: then its events are all there is."""
+        return not any(any(file.aside.values()) for file in self.manifest.files)
+
     # --- numbers --------------------------------------------------------------------------------------------
 
     def footing(self, relation: Relation) -> Footing:

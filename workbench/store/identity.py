@@ -22,8 +22,8 @@ from workbench.runner import Task
 COMBOS_FILE = "combos.parquet"
 PEOPLE_FILE = "people.parquet"
 
-# Nearly every id is there once: a dictionary only costs.
-_FILE = "(FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1)"
+# Nearly every id is there once: a dictionary only costs. Small groups: one person is looked for at a time.
+_FILE = "(FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1, ROW_GROUP_SIZE 16384)"
 _HELPERS = ("arrived", "fresh", "near", "linked_ids", "changed", "named", "relinked", "gone", "stirred")
 
 
@@ -85,11 +85,10 @@ def relink(
     counted: str,
     old: Path | None,
     recount: bool,
-    folder: Path,
     codes_before: int = 0,
     combos_before: int = 0,
 ) -> Relinked:
-    """Links the ids of new events to people; makes ``combos``, ``people`` and ``touched``, and two files in ``folder``.
+    """Links the ids of new events to people; makes ``combos``, ``people`` and ``touched``.
 
     ``counted`` is a query of the raw ``ids`` (VARCHAR, most trusted first), a row for each valid event: of the
     new files, or of all that remain where ``recount`` is true. ``old`` is the last generation's combinations,
@@ -117,7 +116,6 @@ def relink(
     moved = linking.number("SELECT count(*) FROM relinked WHERE known")
     for name in _HELPERS:
         linking.run(f"DROP TABLE IF EXISTS {name}")
-    _write(linking, folder)
     return Relinked(
         people=linking.number("SELECT count(*) FROM people"),
         codes=linking.first_code + added,
@@ -325,6 +323,8 @@ def _shared_places(linking: _Linking) -> list[int]:
     return [int(str(place)) for (place,) in found]
 
 
-def _write(linking: _Linking, folder: Path) -> None:
-    linking.run(f"COPY combos TO $target {_FILE}", target=str(folder / COMBOS_FILE))
-    linking.run(f"COPY (FROM people ORDER BY person) TO $target {_FILE}", target=str(folder / PEOPLE_FILE))
+def write_people(engine: Engine, task: Task | None, folder: Path) -> None:
+    """Writes ``combos`` and ``people`` as they are now to their files in a folder; raises :class:`WorkbenchError`."""
+    engine.execute(f"COPY combos TO $target {_FILE}", {"target": str(folder / COMBOS_FILE)}, task)
+    ordered = "(FROM people ORDER BY person)"
+    engine.execute(f"COPY {ordered} TO $target {_FILE}", {"target": str(folder / PEOPLE_FILE)}, task)

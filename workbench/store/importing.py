@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from glob import escape
@@ -21,9 +22,9 @@ from workbench.sources.relation import Relation
 from workbench.sources.snapshot import SourceFiles
 from workbench.store import runs
 from workbench.store.folder import StoreFolder, Writing
-from workbench.store.identity import COMBOS_FILE, PEOPLE_FILE, Relinked, relink
+from workbench.store.identity import COMBOS_FILE, PEOPLE_FILE, Relinked, relink, write_people
 from workbench.store.incoming import AFFECTED, define_incoming
-from workbench.store.laned import affected, with_lanes
+from workbench.store.laned import LaneParts, affected, with_lanes
 from workbench.store.lookover import stored_files
 from workbench.store.manifest import Manifest, Run, StoredFile
 from workbench.store.merging import with_merged_runs
@@ -100,17 +101,25 @@ def _imported(work: Work, writing: Writing, before: Manifest | None, check: Call
     if before is not None and plan.kept_rows * MOST_AGAIN < before.rows:
         before, plan = None, planned(work, None)
     folder = writing.new_generation()
-    linked = _identify(work, before, plan, folder)
-    again, moved = _again(work, before, plan, linked)
-    if before is not None and again * MOST_AGAIN > before.rows:
-        before, plan = None, planned(work, None)
-        linked = _identify(work, None, plan, folder)
-        again, moved = _again(work, None, plan, linked)
-    made = _sorted(work, before, plan, folder, linked, again)
+    with ThreadPoolExecutor(1) as pool:
+        linked, written = _identify(work, before, plan, folder, pool)
+        again, moved = _again(work, before, plan, linked)
+        if before is not None and again * MOST_AGAIN > before.rows:
+            written.result()
+            before, plan = None, planned(work, None)
+            linked, written = _identify(work, None, plan, folder, pool)
+            again, moved = _again(work, None, plan, linked)
+        lanes = LaneParts(work, before, plan, linked.codes, folder)
+        made = _sorted(work, before, plan, folder, linked, written, again, lanes)
+        written.result()
+    lanes.done()
+    # What follows has no use for its memory.
+    work.execute("DROP TABLE combos")
     files = stored_files(work, plan, made, folder)
     old = [] if before is None else _with_dead(work, before, folder)
     manifest = _manifest(work, before, folder, [*old, *made], files, linked)
-    manifest = with_lanes(work, before, manifest, folder)
+    manifest = _with_span(work, before, plan, manifest, lanes.span)
+    manifest = with_lanes(work, before, manifest, folder, lanes)
     merged = len({run.folder for run in manifest.runs}) > MOST_RUNS or (
         sum(run.dead_rows for run in manifest.runs) * MOST_DEAD > manifest.rows
     )
@@ -130,8 +139,10 @@ def _said(manifest: Manifest, plan: Plan) -> Imported:
 # --- people -----------------------------------------------------------------------------------------------
 
 
-def _identify(work: Work, before: Manifest | None, plan: Plan, folder: Path) -> Relinked:
-    """People of all events: ``combos``, ``people`` and ``touched`` in the engine and in the folder."""
+def _identify(
+    work: Work, before: Manifest | None, plan: Plan, folder: Path, pool: ThreadPoolExecutor
+) -> tuple[Relinked, Future[None]]:
+    """People of all events: ``combos``, ``people`` and ``touched`` in the engine, and on their way to the folder."""
     work.task.report(None, "import: who is who")
     recount = bool(plan.gone)
     ordinals = plan.ordinals
@@ -148,21 +159,28 @@ def _identify(work: Work, before: Manifest | None, plan: Plan, folder: Path) -> 
         counted=f"SELECT {ids} FROM (\n{work.relation.part(ordinals)}\n){where}",
         old=None if before is None else work.store.root / before.combos,
         recount=recount,
-        folder=folder,
         codes_before=0 if before is None else before.codes,
         combos_before=0 if before is None else before.combo_codes,
     )
-    # They are in the folder: what sorting does not need would only take its memory.
+    # What follows is done by one thread for a good part.
+    return linked, pool.submit(write_people, work.engine, work.task, folder)
+
+
+def _forget(work: Work, linked: Relinked) -> None:
+    """Takes from the engine what sorting does not need, once it is in the folder: it would only take its memory."""
     work.execute("DROP TABLE people; DROP TABLE touched")
     if not linked.shared:
+        ids = ", ".join(quote_identifier(name) for name in work.relation.ids)
         work.execute(
             f"CREATE OR REPLACE TABLE combos AS SELECT combo, {ids}, person, left(key, 0) AS key FROM combos"
         )
-    return linked
 
 
 def _again(work: Work, before: Manifest | None, plan: Plan, linked: Relinked) -> tuple[int, int]:
-    """Makes ``affected_people`` and ``alive``; how many rows of the store are sorted anew, and of how many people."""
+    """Makes ``affected_people``, ``alive`` and ``again_people``, which is how many rows of whom each run loses.
+
+    Returns how many rows of the store are sorted anew, and of how many people.
+    """
     work.execute(
         "CREATE OR REPLACE TABLE affected_people AS SELECT unnest(CAST($codes AS BIGINT[])) AS affected_person",
         codes=linked.affected.tolist(),
@@ -176,17 +194,38 @@ def _again(work: Work, before: Manifest | None, plan: Plan, linked: Relinked) ->
             "INSERT INTO affected_people SELECT DISTINCT person FROM alive\n"
             f"WHERE (place >> {runs.ROW_BITS}) IN ({gone})\nAND person NOT IN {AFFECTED}"
         )
-    ((rows, moved),) = work.integers(
-        f"SELECT count(*), count(DISTINCT person) FROM alive WHERE person IN {AFFECTED}"
+    parts = [
+        f"SELECT {place} AS run, person FROM {_people_of(work, before, place)}"
+        for place in range(len(before.runs))
+    ]
+    every = "\nUNION ALL ".join(parts or ["SELECT 0 AS run, 0 AS person LIMIT 0"])
+    work.execute(
+        "CREATE OR REPLACE TABLE again_people AS SELECT run, person, count(*) AS events\n"
+        f"FROM (\n{every}\n) WHERE person IN {AFFECTED} GROUP BY ALL"
     )
+    ((rows, moved),) = work.integers("SELECT sum(events), count(DISTINCT person) FROM again_people")
     return rows or 0, moved or 0
+
+
+def _people_of(work: Work, before: Manifest, place: int) -> str:
+    """The people of the rows of a run that are not void, as SQL; ``alive`` is made."""
+    run = before.runs[place]
+    rows = f"read_parquet({quote_literal(escape(str(work.path(run.folder, run.name))))}) AS run"
+    return rows if run.dead is None else f"{rows} ANTI JOIN dead_{place} ON dead_person = run.person"
 
 
 # --- runs -------------------------------------------------------------------------------------------------
 
 
 def _sorted(
-    work: Work, before: Manifest | None, plan: Plan, folder: Path, linked: Relinked, again: int
+    work: Work,
+    before: Manifest | None,
+    plan: Plan,
+    folder: Path,
+    linked: Relinked,
+    written: Future[None],
+    again: int,
+    lanes: LaneParts,
 ) -> list[Run]:
     """The new runs: rows of the new files, and of the store those that are sorted anew."""
     if not define_incoming(work, before, plan, shared=linked.shared, again=again):
@@ -197,8 +236,10 @@ def _sorted(
         work.task.report(done / total, f"import: sorting {done:,} of {total:,} rows")
 
     report(0)
-    sorting = Sorting(work.engine, work.task, work.layout, folder, work.rules.chunk_rows)
+    sorting = Sorting(work.engine, work.task, work.layout, folder, work.rules.chunk_rows, lanes.listen)
     sorting.learn("incoming_values")
+    written.result()
+    _forget(work, linked)
     return sorting.sort("incoming", "run", report)
 
 
@@ -207,18 +248,17 @@ def _with_dead(work: Work, before: Manifest, folder: Path) -> list[Run]:
     codes = affected(work)
     if not len(codes):
         return list(before.runs)
+    lost: dict[int | None, int | None] = {}
+    for place, rows in work.integers("SELECT run, sum(events) FROM again_people GROUP BY run"):
+        lost[place] = rows
     found = []
     for place, run in enumerate(before.runs):
-        path = quote_literal(escape(str(work.path(run.folder, run.name))))
         known = np.load(work.store.root / run.dead) if run.dead else np.empty(0, np.int64)
-        alive = f" AND r.person NOT IN (SELECT dead_person FROM dead_{place})" if run.dead else ""
-        rows = work.count(
-            f"SELECT count(*) FROM read_parquet({path}) AS r\nWHERE r.person IN {AFFECTED}{alive}"
-        )
-        if rows:
+        gone = lost.get(place) or 0
+        if gone:
             name = f"dead-{place}.npy"
             np.save(folder / name, np.union1d(known, codes))
-            run = replace(run, dead=f"{folder.name}/{name}", dead_rows=run.dead_rows + rows)
+            run = replace(run, dead=f"{folder.name}/{name}", dead_rows=run.dead_rows + gone)
         found.append(run)
     return [run for run in found if run.dead_rows < run.rows]
 
@@ -234,10 +274,10 @@ def _manifest(
     files: Sequence[StoredFile],
     linked: Relinked,
 ) -> Manifest:
-    """The manifest but for the lanes; makes ``alive`` of it."""
+    """The manifest but for the lanes and the times of the events."""
     relation = work.relation
     highest = max((file.number for file in files), default=-1) + 1
-    manifest = Manifest(
+    return Manifest(
         signature=work.signature,
         generation=int(folder.name[1:]),
         next_number=highest if before is None else max(highest, before.next_number),
@@ -264,6 +304,17 @@ def _manifest(
         sizes={},
         made=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    work.define_alive(manifest)
-    ((first, last),) = work.integers("SELECT min(ts), max(ts) FROM alive")
-    return replace(manifest, first=first, last=last)
+
+
+def _with_span(
+    work: Work, before: Manifest | None, plan: Plan, manifest: Manifest, span: tuple[int, int] | None
+) -> Manifest:
+    """The manifest with the first and the last time of its events; ``span`` has those of the new runs."""
+    if before is not None and plan.gone:
+        work.define_alive(manifest)
+        ((first, last),) = work.integers("SELECT min(ts), max(ts) FROM alive")
+        return replace(manifest, first=first, last=last)
+    # Whatever an old run lost, a new one has.
+    known = () if before is None else (before.first, before.last)
+    times = [time for time in (*known, *(span or ())) if time is not None]
+    return replace(manifest, first=min(times, default=None), last=max(times, default=None))

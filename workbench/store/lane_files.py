@@ -1,40 +1,43 @@
-"""Lanes on disk: written in one pass, merged in blocks, mapped to be read, so that memory never bounds a store.
+"""Lanes on disk: written in one pass, some events at once, and mapped to be read: memory never bounds a store.
 
 ``lanes.bin`` holds the keys of every event name as little-endian int64, one name after the other in the order of
-names, each ascending; ``lanes.json`` says where each begins. A file is written once and never changed.
+names, each ascending; ``ties.bin``, where there are any, those that two or more events have, whatever their names;
+``lanes.json`` says where each name begins. A file is written once and never changed.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from queries.kernels.lanes import PERSON_BITS, TIME_BITS, Lanes, fits, key
-from queries.kernels.ordering import Bools, Ints
+from queries.kernels.ordering import Ints
 from workbench.errors import Damaged
+from workbench.store.lane_ties import Part, repeated, ties
 
 KEYS_FILE = "lanes.bin"
+TIES_FILE = "ties.bin"
 INDEX_FILE = "lanes.json"
 BLOCK_KEYS = 1 << 18
 """Keys worked on at once: few enough for the cache."""
 
+_WRITTEN_KEYS = 61_440
+"""Keys laid out at once: half of a group of rows, in which they come as a rule."""
 _DAY_MS = 86_400_000
 _MOST_BITS = 63
-_ZEROS = bytes(1 << 16)
 _KEY = np.dtype("<i8")
-_MOST_NAMES = 1 << 16
-"""Names merged at once: their numbers sort by counting."""
 
-Batch = tuple[Ints, Ints, Ints]
+Integers = NDArray[np.integer[Any]]
+Batch = tuple[Integers, Integers, Integers]
 """Person, time and number of the name of some events."""
 Progress = Callable[[int], None]
 """Told how many events are done so far."""
@@ -52,6 +55,11 @@ class LaneIndex:
     """Ascending, each with at least one key."""
     starts: tuple[int, ...]
     """The place of each name's first key, and the number of all keys."""
+    ties: int = -1
+    """How many keys two or more events have; -1 where nobody looked."""
+    first: int = 0
+    """All times lie between this and ``last``, ms, where somebody looked."""
+    last: int = 0
 
     def __post_init__(self) -> None:
         if min(self.time_bits, self.person_bits) < 1 or self.time_bits + self.person_bits > _MOST_BITS:
@@ -69,6 +77,8 @@ class OpenLanes:
     index: LaneIndex
     keys: Ints
     """Of all names, one after the other; read only."""
+    ties: Ints | None = None
+    """The keys that two or more events have, ascending, each once; read only. None where nobody looked."""
 
     @property
     def bytes(self) -> int:
@@ -78,7 +88,7 @@ class OpenLanes:
     def of(self, names: Iterable[str]) -> Lanes:
         """The lanes of some names; one that no event has is empty."""
         found = {name: self._lane(name) for name in names}
-        return Lanes(self.index.base, found, self.index.time_bits)
+        return Lanes(self.index.base, found, self.index.time_bits, self.ties)
 
     def _lane(self, name: str) -> Ints:
         place = bisect_left(self.index.names, name)
@@ -117,24 +127,33 @@ def open_lanes(folder: Path) -> OpenLanes:
     """
     try:
         index = _index(json.loads((folder / INDEX_FILE).read_bytes()))
-        size = (folder / KEYS_FILE).stat().st_size
-        if size != index.starts[-1] * _KEY.itemsize:
-            raise ValueError(f"{KEYS_FILE} has {size} bytes, not {index.starts[-1] * _KEY.itemsize}")
-        # An empty file cannot be mapped.
-        keys = np.memmap(folder / KEYS_FILE, _KEY, "r") if size else np.empty(0, _KEY)
+        keys = _mapped(folder / KEYS_FILE, index.starts[-1])
+        tied = None if index.ties < 0 else _mapped(folder / TIES_FILE, index.ties)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Damaged(
             f"The lanes in {folder} are damaged: {reason}", "import again: the store is made anew"
         ) from error
-    return OpenLanes(index, keys.view(np.ndarray))
+    return OpenLanes(index, keys, tied)
+
+
+def _mapped(path: Path, count: int) -> Ints:
+    """So many keys of a file; OSError or ValueError where it holds others."""
+    if not count and path.name == TIES_FILE:
+        return np.empty(0, _KEY)
+    size = path.stat().st_size
+    if size != count * _KEY.itemsize:
+        raise ValueError(f"{path.name} has {size} bytes, not {count * _KEY.itemsize}")
+    # An empty file cannot be mapped.
+    return np.memmap(path, _KEY, "r").view(np.ndarray) if size else np.empty(0, _KEY)
 
 
 def _index(read: dict[str, object]) -> LaneIndex:
     """An index as read; ValueError, KeyError or TypeError where it cannot be one."""
     index = LaneIndex(**read)  # type: ignore[arg-type]
-    index = LaneIndex(index.base, index.time_bits, index.person_bits, tuple(index.names), tuple(index.starts))
+    index = replace(index, names=tuple(index.names), starts=tuple(index.starts))
     numbers = (index.base, index.time_bits, index.person_bits, *index.starts)
+    numbers = (*numbers, index.ties, index.first, index.last)
     if not all(type(number) is int for number in numbers) or not all(type(n) is str for n in index.names):
         raise ValueError(f"{INDEX_FILE} holds values of other types")
     if len(index.starts) != len(index.names) + 1 or index.starts[0] != 0:
@@ -146,12 +165,18 @@ def _index(read: dict[str, object]) -> LaneIndex:
     return index
 
 
-def _save(folder: Path, index: LaneIndex) -> None:
+def save(folder: Path, index: LaneIndex, tied: Ints) -> LaneIndex:
+    """Writes the index of lanes, and beside it their ties; with their number."""
+    if len(tied):
+        with created(folder / TIES_FILE) as file:
+            file.write(np.ascontiguousarray(tied, _KEY).data)
+    index = replace(index, ties=len(tied))
     (folder / INDEX_FILE).write_text(json.dumps(asdict(index)), "ascii")
+    return index
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
+def created(path: Path) -> Iterator[BinaryIO]:
     """A new file, which is there only if it was written to the end."""
     with path.open("xb+") as file:
         done = False
@@ -173,11 +198,13 @@ def write(
     time_bits: int = TIME_BITS,
     person_bits: int = PERSON_BITS,
     progress: Progress | None = None,
+    scratch: Ints | None = None,
 ) -> LaneIndex:
     """Writes the lanes of events, in one pass; quickest where they come by person and time.
 
-    ``counts``: how many events of each name will come. Memory is bounded by the largest batch. Raises ValueError
-    where other events come than announced, or such as keys do not hold; FileExistsError where lanes are there.
+    ``counts``: how many events of each name will come. The keys are held until all have come: in ``scratch``,
+    where there is room for so many. Raises ValueError where other events come than announced, or such as keys do
+    not hold; FileExistsError where lanes are there.
     """
     if len(set(names)) < len(names):
         raise ValueError("names of lanes come twice")
@@ -189,26 +216,15 @@ def write(
     total = int(ends[-1]) if order else 0
     kept = tuple(names[place] for place in order)
     index = LaneIndex(base, time_bits, person_bits, kept, (0, *ends.tolist()))
-    with _created(folder / KEYS_FILE) as file:
-        if total:
-            _reserve(file, total * _KEY.itemsize)
-        # An empty file cannot be mapped.
-        out = np.memmap(file, _KEY, "r+", shape=(total,)).view(np.ndarray) if total else np.empty(0, _KEY)
-        ascends = _scatter(out, batches, index, running, running + sizes, progress)
-        if not ascends:
+    with created(folder / KEYS_FILE) as file:
+        # Writing to a mapped file costs more than writing a file.
+        out = np.empty(total, _KEY) if scratch is None else scratch[:total]
+        seen = _scatter(out, batches, index, running, running + sizes, progress)
+        if not seen.ascends:
             _sort_lanes(out, index.starts)
-    _save(folder, index)
-    return index
-
-
-def _reserve(file: BinaryIO, size: int) -> None:
-    """Takes the room on disk: a full one must be an error here, not a signal when the mapping is written."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-        return
-    for place in range(0, size, len(_ZEROS)):
-        file.write(_ZEROS[: size - place])
-    file.flush()
+        file.write(out.data)
+        index = replace(index, first=seen.first, last=seen.last)
+        return save(folder, index, seen.ties if seen.ascends else all_ties([OpenLanes(index, out)], index))
 
 
 def _scatter(
@@ -218,33 +234,72 @@ def _scatter(
     running: Ints,
     ends: Ints,
     progress: Progress | None,
-) -> bool:
-    """Lays every event to its lane, behind the last; whether all lanes are ascending."""
-    ascends, before, done = True, -1, 0
+) -> _Seen:
+    """Lays every event to its lane, behind the last; what was seen of them on the way."""
+    seen, done = _Seen(), 0
     # What is done once a name in every block must not outweigh what is done once an event.
-    for person, ts, code in _blocks(batches, max(BLOCK_KEYS, 4 * len(running))):
-        keys = _keys(person, ts, index)
+    for person, ts, code in _blocks(batches, max(_WRITTEN_KEYS, 4 * len(running))):
+        keys = keys_of(person, ts, index)
         if code.min() < 0 or code.max() >= len(running):
             raise ValueError("an event has a name that was not announced")
         counts = np.bincount(code, minlength=len(running))
         if (counts > ends - running).any():
             raise ValueError("more events of a name than announced")
-        ascends = ascends and before <= keys[0] and bool((keys[1:] >= keys[:-1]).all())
-        before = keys[-1]
+        seen.add(keys, ts)
         rows = _by_lane(code, len(running))
-        # A key's place is its place in the sorted block, moved by as much as its lane is.
-        moved = running - (np.cumsum(counts) - counts)
-        out[np.arange(len(rows)) + np.repeat(moved, counts)] = keys[rows]
+        block, start = keys[rows], 0
+        for lane in np.flatnonzero(counts).tolist():
+            count = int(counts[lane])
+            out[running[lane] : running[lane] + count] = block[start : start + count]
+            start += count
         running += counts
         done += len(keys)
         if progress is not None:
             progress(done)
     if (running < ends).any():
         raise ValueError("fewer events of a name than announced")
-    return ascends
+    return seen
 
 
-def _blocks(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+class _Seen:
+    """What is seen of keys as they come."""
+
+    def __init__(self) -> None:
+        self.ascends = True
+        self.first = self.last = 0
+        self._before = -1
+        self._ties: list[Ints] = []
+
+    def add(self, keys: Ints, ts: Ints) -> None:
+        """Looks at some more keys and their times."""
+        first, last = int(ts.min()), int(ts.max())
+        self.first, self.last = (
+            (first, last) if self._before < 0 else (min(first, self.first), max(last, self.last))
+        )
+        self.ascends = self.ascends and self._before <= keys[0] and bool((keys[1:] >= keys[:-1]).all())
+        if self.ascends:
+            self._ties += [keys[:1][keys[:1] == self._before], repeated(keys)]
+        self._before = int(keys[-1])
+
+    @property
+    def ties(self) -> Ints:
+        """The keys that came more than once, where all ascend."""
+        return np.unique(np.concatenate(self._ties)) if self._ties else np.empty(0, np.int64)
+
+
+def all_ties(parts: Sequence[OpenLanes], target: LaneIndex) -> Ints:
+    """The ties of some lanes, as keys of another index, found by looking at every key."""
+    return ties([tied_part(part) for part in parts], target.base, target.time_bits)
+
+
+def tied_part(lanes: OpenLanes, dead: Ints | None = None) -> Part:
+    """Lanes as ties are looked for among them."""
+    index = lanes.index
+    span = (index.first, index.last)
+    return Part(lanes.keys, index.starts, index.base, index.time_bits, span, dead)
+
+
+def _blocks(batches: Iterable[Batch], size: int) -> Iterator[tuple[Ints, Ints, Ints]]:
     """The events of batches of any size, about ``size`` at once, never none."""
     waiting: list[Batch] = []
     count = 0
@@ -262,14 +317,15 @@ def _blocks(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
         yield _concatenated(waiting)
 
 
-def _concatenated(batches: Sequence[Batch]) -> Batch:
+def _concatenated(batches: Sequence[Batch]) -> tuple[Ints, Ints, Ints]:
     person, ts, code = (
-        np.concatenate(columns).astype(np.int64, copy=False) for columns in zip(*batches, strict=True)
+        (columns[0] if len(columns) == 1 else np.concatenate(columns)).astype(np.int64, copy=False)
+        for columns in zip(*batches, strict=True)
     )
     return person, ts, code
 
 
-def _keys(person: Ints, ts: Ints, index: LaneIndex) -> Ints:
+def keys_of(person: Ints, ts: Ints, index: LaneIndex) -> Ints:
     """Events as keys; ValueError where they do not hold one."""
     if ts.min() < index.base or int(ts.max()) - index.base >= 1 << index.time_bits:
         raise ValueError("the time of an event is out of the range of the keys")
@@ -295,155 +351,3 @@ def _sort_lanes(out: Ints, starts: Sequence[int]) -> None:
         # From one lane to the next any key may follow.
         for lane in np.unique(lanes[drops + 1 < begins[lanes + 1]]):
             out[begins[lane] : begins[lane + 1]].sort()
-
-
-def merge(
-    folder: Path,
-    parts: Sequence[OpenLanes],
-    dead_of: Sequence[Ints | None],
-    *,
-    base: int,
-    time_bits: int = TIME_BITS,
-    person_bits: int = PERSON_BITS,
-    progress: Progress | None = None,
-    block_keys: int = BLOCK_KEYS,
-) -> LaneIndex:
-    """Writes the union of several files of lanes, about ``block_keys`` keys at once.
-
-    ``dead_of``: for each part the people, ascending, whose keys in it are left out. Parts may have another base and
-    other bits than the result. Raises ValueError where the keys of the result do not hold those of a part;
-    FileExistsError where lanes are there.
-    """
-    names = sorted(set().union(*(part.index.names for part in parts)))
-    bounds = [_bounds(part.index, names) for part in parts]
-    merging = _Merging(LaneIndex(base, time_bits, person_bits, (), (0,)), parts, dead_of, block_keys)
-    sizes = np.zeros(len(names), np.int64)
-    ends = sum(bounds, np.zeros(len(names) + 1, np.int64))
-    with _created(folder / KEYS_FILE) as file:
-        for first, behind in _groups(ends, block_keys):
-            slices = [bound[first : behind + 1] for bound in bounds]
-            if behind - first == 1:
-                for keys in merging.of_one(slices):
-                    sizes[first] += len(keys)
-                    file.write(keys.data)
-            else:
-                keys, sizes[first:behind] = merging.of_many(slices)
-                file.write(keys.data)
-            if progress is not None:
-                progress(int(ends[behind]))
-    kept = np.flatnonzero(sizes)
-    starts = (0, *np.cumsum(sizes[kept]).tolist())
-    index = LaneIndex(base, time_bits, person_bits, tuple(names[place] for place in kept), starts)
-    _save(folder, index)
-    return index
-
-
-def _bounds(index: LaneIndex, names: Sequence[str]) -> Ints:
-    """Where the lanes of ``names``, of which a file has some, begin in it; and the end."""
-    sizes = dict(zip(index.names, np.diff(index.starts).tolist(), strict=True))
-    return np.cumsum([0, *(sizes.get(name, 0) for name in names)])
-
-
-def _groups(ends: Ints, block_keys: int) -> Iterator[tuple[int, int]]:
-    """Runs of names, first and behind the last: one name, or so many as have ``block_keys`` keys together."""
-    first = 0
-    while first < len(ends) - 1:
-        full = int(np.searchsorted(ends, ends[first] + block_keys, side="right")) - 1
-        behind = min(max(full, first + 1), first + _MOST_NAMES)
-        yield first, behind
-        first = behind
-
-
-@dataclass(frozen=True, slots=True)
-class _Merging:
-    """What the blocks of one merge share."""
-
-    target: LaneIndex
-    parts: Sequence[OpenLanes]
-    dead_of: Sequence[Ints | None]
-    block_keys: int
-
-    def of_one(self, bounds: Sequence[Ints]) -> Iterator[Ints]:
-        """The keys of one name, in blocks."""
-        lanes = [part.keys[start:end] for part, (start, end) in zip(self.parts, bounds, strict=True)]
-        bits = [part.index.time_bits for part in self.parts]
-        for slices in _cut(lanes, bits, self.block_keys):
-            found = []
-            for part, dead, lane, some in zip(self.parts, self.dead_of, lanes, slices, strict=True):
-                keys = lane[some]
-                doomed = _doomed(keys, dead, part.index.time_bits)
-                found.append(self._rebased(keys if doomed is None else keys[~doomed], part.index))
-            yield _sorted(found)
-
-    def of_many(self, bounds: Sequence[Ints]) -> tuple[Ints, Ints]:
-        """The keys of several names, one after the other, and how many each has."""
-        found, lanes = [], []
-        for part, dead, starts in zip(self.parts, self.dead_of, bounds, strict=True):
-            keys = part.keys[starts[0] : starts[-1]]
-            lane = np.repeat(np.arange(len(starts) - 1, dtype=np.uint16), np.diff(starts))
-            if dead is not None and len(dead):
-                alive = ~_is_among(keys >> part.index.time_bits, dead)
-                keys, lane = keys[alive], lane[alive]
-            if len(keys):
-                found.append(self._rebased(keys, part.index))
-                lanes.append(lane)
-        counts = np.bincount(np.concatenate(lanes), minlength=len(bounds[0]) - 1) if lanes else 0
-        keys = np.concatenate(found) if found else np.empty(0, _KEY)
-        if len(found) > 1:
-            keys = keys[np.lexsort((keys, np.concatenate(lanes)))]
-        return keys, np.asarray(counts)
-
-    def _rebased(self, keys: Ints, index: LaneIndex) -> Ints:
-        """Keys of a part as keys of the result."""
-        same = (index.base, index.time_bits) == (self.target.base, self.target.time_bits)
-        if not len(keys) or (same and index.person_bits <= self.target.person_bits):
-            return keys
-        offset = keys & ((1 << index.time_bits) - 1)
-        return _keys(keys >> index.time_bits, offset + index.base, self.target)
-
-
-def _cut(lanes: Sequence[Ints], time_bits: Sequence[int], block_keys: int) -> Iterator[tuple[slice, ...]]:
-    """Slices of all lanes for one run of people after the other, of about ``block_keys`` keys or one person more."""
-    stride = max(block_keys // (2 * len(lanes)), 1)
-    sampled = [lane[::stride] >> bits for lane, bits in zip(lanes, time_bits, strict=True)]
-    people = np.unique(np.sort(np.concatenate(sampled))[:: max(block_keys // (2 * stride), 1)])
-    bounds = [
-        np.concatenate(([0], np.searchsorted(lane, people[1:] << bits), [len(lane)])).tolist()
-        for lane, bits in zip(lanes, time_bits, strict=True)
-    ]
-    for ends in pairwise(zip(*bounds, strict=True)):
-        yield tuple(slice(start, end) for start, end in zip(*ends, strict=True))
-
-
-def _doomed(keys: Ints, dead: Ints | None, time_bits: int) -> Bools | None:
-    """Which of ascending keys are of dead people; None for none."""
-    if dead is None or not len(dead) or not len(keys):
-        return None
-    first, last = int(keys[0]) >> time_bits, int(keys[-1]) >> time_bits
-    near = dead[np.searchsorted(dead, first) : np.searchsorted(dead, last, side="right")]
-    if not len(near):
-        return None
-    # The few are looked for among the many.
-    if len(near) > len(keys) // 8:
-        return _is_among(keys >> time_bits, near)
-    start = np.searchsorted(keys, near << time_bits)
-    end = np.searchsorted(keys, (near << time_bits) | ((1 << time_bits) - 1), side="right")
-    length = end - start
-    doomed = np.zeros(len(keys), bool)
-    doomed[np.repeat(start - np.cumsum(length) + length, length) + np.arange(length.sum())] = True
-    return doomed
-
-
-def _is_among(people: Ints, some: Ints) -> Bools:
-    """Whether each of ``people`` is among some, ascending and not none."""
-    found: Bools = some[np.minimum(np.searchsorted(some, people), len(some) - 1)] == people
-    return found
-
-
-def _sorted(keys: Sequence[Ints]) -> Ints:
-    """Ascending arrays as one."""
-    some = [part for part in keys if len(part)]
-    if len(some) == 1:
-        return some[0]
-    # The stable sort merges runs, in about one pass over the keys.
-    return np.sort(np.concatenate(some) if some else np.empty(0, _KEY), kind="stable")

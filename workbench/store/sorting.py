@@ -7,7 +7,7 @@ values are known to differ before any of them stands for its value. Text that ha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,18 +39,44 @@ _WHOLE_TEXTS = 8_192
 _LANE_VALUES = 256
 """So few values may differ in 16 bits of their hashes."""
 _LANES = 4
-_BATCH_ROWS = 250_000
-_MOST_BYTES = 200_000_000
+_BATCH_ROWS = 100_000
+_MOST_BYTES = 170_000_000
 """What a chunk's columns take at most, whatever its rows are."""
 _SHARED_ROWS = 200_000
 """From so many rows on a chunk is written by two threads."""
 _ASCENDING = ("person", "ts", "place")
+_PLAIN = (*_ASCENDING, "combo")
+"""A dictionary makes them no smaller."""
 _PACKED = ("ts", "place")
 """So encoded, they are hardly any smaller compressed."""
 _PRUNING = ["person", "ts"]
 
 Progress = Callable[[int], None]
 Codes = NDArray[np.unsignedinteger[Any]]
+Ints = NDArray[np.int64]
+Rows = NDArray[np.intp]
+"""Numbers of rows of a chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The events of a run that is about to be written."""
+
+    names: list[str]
+    """Of events, by code."""
+    codes: Codes
+    """Of the names of the chunk's rows."""
+    counts: Ints
+    """How many events of the run have each name."""
+    first: int
+    """No time is before it or after ``last``: UTC ms."""
+    last: int
+
+
+Group = tuple[NDArray[np.int32], Ints, Codes]
+"""Person, time and code of the name of some events."""
+Listener = Callable[[Run, Ordered, Iterator[Group]], None]
+"""Told of each run, and given its events by person and time, which it must take; of two at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +97,16 @@ class _Values:
 class Sorting:
     """What sorts the rows of one import into runs of one folder."""
 
-    def __init__(self, engine: Engine, task: Task, layout: Layout, folder: Path, chunk_rows: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        layout: Layout,
+        folder: Path,
+        chunk_rows: int,
+        listener: Listener | None = None,
+    ) -> None:
+        self._listener = listener
         self._engine, self._task, self._layout = engine, task, layout
         self._folder, self._chunk_rows = folder, chunk_rows
         self._names = ("person", "combo", *layout.names)
@@ -111,7 +146,7 @@ class Sorting:
                     start += piece.num_rows
                     if chunk.rows == self._chunk_rows or chunk.size > _MOST_BYTES:
                         made += self._written(chunk, prefix, len(made))
-                        chunk = Chunk()
+                        chunk.clear()
                 done += batch.num_rows
                 progress(done)
         return [*made, *self._written(chunk, prefix, len(made))] if chunk.rows else made
@@ -186,16 +221,42 @@ class Sorting:
             Run(self._folder.name, f"{prefix}-{first + place}.parquet", len(half), None, 0)
             for place, half in enumerate(halves)
         ]
+        told = None if self._listener is None else self._told(columns)
         with ThreadPoolExecutor(min(len(halves), os.cpu_count() or 1)) as pool:
             # All are waited for, whatever happens to one.
-            list(pool.map(lambda run, half: self._write(run, columns, half), runs, halves))
+            list(pool.map(lambda *one: self._write(columns, told, *one), runs, halves))
         return runs
 
-    def _write(self, run: Run, columns: dict[str, AnyColumn], order: NDArray[np.intp]) -> None:
-        """One file of the rows with these numbers, in this order."""
+    def _told(self, columns: dict[str, AnyColumn]) -> Ordered:
+        """What is told of the runs of a chunk, before their rows."""
+        events, ts = columns["event"], _whole(columns["ts"])
+        if isinstance(events, Objects):
+            names, codes = events.encoded()
+        else:
+            names, codes = self._values["event"].texts.to_pylist(), events.whole()
+        return Ordered(names, codes, np.zeros(len(names), np.int64), int(ts.min()), int(ts.max()))
+
+    def _write(self, columns: dict[str, AnyColumn], told: Ordered | None, run: Run, order: Rows) -> None:
+        """One file of the rows with these numbers, in this order; the listener takes them as they are written."""
+        groups = self._groups(run, columns, order)
+        if told is None or self._listener is None:
+            for _ in groups:
+                pass
+            return
+        codes, counts = told.codes, told.counts.copy()
+        for start in range(0, len(order), GROUP_ROWS):
+            counts += np.bincount(codes[order[start : start + GROUP_ROWS]], minlength=len(counts))
+        named = ((values_of(person), values_of(ts), codes[some]) for some, person, ts in groups)
+        self._listener(run, replace(told, counts=counts), named)
+
+    def _groups(
+        self, run: Run, columns: dict[str, AnyColumn], order: Rows
+    ) -> Iterator[tuple[Rows, pa.Array, pa.Array]]:
+        """Writes a file of the rows with these numbers in this order, a group at once: number, person and time."""
         none = order[:0]
         schema = pa.schema([(name, self._gathered(name, columns[name], none).type) for name in self._names])
-        dictionaries = [name for name in self._names if name not in _ASCENDING]
+        dictionaries = [name for name in self._names if name not in _PLAIN]
+        person, ts = self._names.index("person"), self._names.index("ts")
         with pq.ParquetWriter(
             self._folder / run.name,
             schema,
@@ -210,8 +271,9 @@ class Sorting:
                 some = order[start : start + GROUP_ROWS]
                 arrays = [self._gathered(name, columns[name], some) for name in self._names]
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                yield some, arrays[person], arrays[ts]
 
-    def _gathered(self, name: str, column: AnyColumn, some: NDArray[np.intp]) -> pa.Array:
+    def _gathered(self, name: str, column: AnyColumn, some: Rows) -> pa.Array:
         """Some rows of a column, codes as the texts they stand for."""
         known = self._values.get(name)
         if known is None or isinstance(column, Objects):
