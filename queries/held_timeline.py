@@ -35,12 +35,12 @@ class HeldTimeline(LazyRows):
     """The rows shown, made as they are read."""
 
     def __init__(
-        self, events: Events, reader: Reader, fold: Fold, passing: Passing, record: Callable[[int], Record],
-        order: Order, zone: ZoneInfo,
+        self, events: Events, reader: Reader, fold: Fold, passing: Passing,
+        records: Callable[[int, int], list[Record] | None], order: Order, zone: ZoneInfo,
     ) -> None:  # fmt: skip
-        """``fold`` is before all events; ``record`` reads the event of a place."""
+        """``fold`` is before all events; ``records`` gives those between two places, None where they are to be read."""
         self._events, self._reader, self._order = events, reader, order
-        self._fold, self._passing, self._record = fold, passing, record
+        self._fold, self._passing, self._known = fold, passing, records
         self._days = _days(events, zone)
         self._states: list[Fold] = []
         self._read: dict[int, list[Record]] = {}
@@ -78,8 +78,9 @@ class HeldTimeline(LazyRows):
         return [days for days in found if days]
 
     def _records(self, start: int, end: int) -> list[Record]:
-        if self._events.layout.whole is not None:
-            return [self._record(place) for place in range(start, end)]
+        known = self._known(start, end)
+        if known is not None:
+            return known
         times = self._events.ts
         read = list(self._reader.records(int(times[start]), int(times[end - 1]) + 1))
         if len(read) != end - start:

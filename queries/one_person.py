@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from queries.finding import Known, Person
@@ -25,6 +25,8 @@ FEW = 3
 
 MOST_TRIED = 50
 """Past so many ids of a person no shorter way to their events is looked for."""
+MOST_APART = 20
+"""Past so many conditions their files are not looked for first."""
 
 
 class Sessioned(Inspected, Protocol):
@@ -46,6 +48,13 @@ class Sessioned(Inspected, Protocol):
         """
         ...
 
+    def rows_of_files(self, files: frozenset[int]) -> str | None:
+        """``source_events`` of some files alone, by their numbers in ``place``, to stand after FROM.
+
+        None where it takes the others to know their rows.
+        """
+        ...
+
     def events_of(self, person: int, known: Sequence[Known]) -> str:
         """One person's part of :attr:`by_person`, to stand after FROM; ``known`` has all their combinations."""
         ...
@@ -53,6 +62,21 @@ class Sessioned(Inspected, Protocol):
     def define_sessions(self) -> Note:
         """Makes ``sessions`` and ``session_events`` of everybody; says by which rule."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one person that one condition over raw ids finds; no row is in two parts."""
+
+    condition: str
+    is_shared: bool = False
+    """Whether time decides of whom the events are."""
+    files: frozenset[int] | None = None
+    """The files where such rows lie; None: any."""
+
+    def among(self, files: frozenset[int]) -> Part:
+        """Those in some files."""
+        return replace(self, files=files if self.files is None else self.files & files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +96,19 @@ class OnePerson:
     """Whether there are no other rows."""
     named: str | None = None
     """The select for whoever reads it elsewhere: codes are no two readers' alike."""
+    parts: tuple[Part, ...] = ()
+    """Of files: what finds the rows."""
 
     @property
     def base(self) -> str:
         """The relation to read from, in brackets; it has the columns of ``events`` and ``person``."""
         return f"(\nSELECT * FROM (\n{self.rows}\n)\nWHERE {self.kept}\n)"
+
+    def rows_of_files(self, files: frozenset[int], data: Sessioned) -> str | None:
+        """The select over some files alone; None where it takes all, or nothing is read of files."""
+        if not self.parts or data.rows_of_files(files) is None:
+            return None
+        return _rows_sql(self.person, [part.among(files) for part in self.parts], data)
 
     def pasted(self, sql: str) -> str:
         """A statement over these rows, ready to paste."""
@@ -88,14 +120,21 @@ def one_person(person: Person, data: Sessioned, where: str | None, asked: list[s
     if data.by_person is not None:
         return _sorted_out(person, data, data.by_person, where, asked)
     own, shared, most = _combinations(person, data, asked)
-    kept = _valid(data) + ("" if where is None else f" AND ({where})")
+    ids = data.schema.ids
+    parts = [Part(condition) for condition in _own_conditions(person, own, ids, data, asked)]
+    parts += [Part(condition, is_shared=True) for condition in _conditions(shared, ids, data, asked)]
+    everywhere = _rows_sql(person, parts, data)
+    parts = _with_files(parts, data)
+    rows = _rows_sql(person, parts, data)
     return OnePerson(
         person,
-        _rows_sql(person, own, shared, data, asked),
-        kept,
+        rows,
+        _valid(data) + ("" if where is None else f" AND ({where})"),
         (*own, *shared),
         most,
         is_counted=not any(note.sets_aside for note in data.survey().notes),
+        named=None if rows == everywhere else everywhere,
+        parts=tuple(parts),
     )
 
 
@@ -134,26 +173,39 @@ def _valid(data: Inspected) -> str:
     return f"ts >= {low} AND ts <= {last} AND event <> ''"
 
 
-def _rows_sql(
-    person: Person,
-    own: Sequence[Known],
-    shared: Sequence[Known],
-    data: Inspected,
-    asked: list[str],
-) -> str:
-    """The person's rows, valid or not."""
-    ids = data.schema.ids
-    branches = [
-        f"SELECT e.*, {person.code} AS person FROM source_events e\nWHERE {condition}"
-        for condition in _own_conditions(person, own, ids, data, asked)
-    ]
-    branches += [
-        f"SELECT e.*, {person.code} AS person FROM source_events e\n"
-        f"JOIN shared_events ON shared_events.place = e.place AND shared_events.person = {person.code}\n"
-        f"WHERE {condition}"
-        for condition in _conditions(shared, ids, data, asked)
-    ]
+def _rows_sql(person: Person, parts: Sequence[Part], data: Sessioned) -> str:
+    """The rows of some parts, valid or not."""
+    branches = []
+    for part in parts:
+        source = "source_events" if part.files is None else data.rows_of_files(part.files)
+        mine = "shared_events.place = e.place AND shared_events.person"
+        join = f"JOIN shared_events ON {mine} = {person.code}\n" if part.is_shared else ""
+        if part.files is None or part.files:
+            branches.append(
+                f"SELECT e.*, {person.code} AS person FROM {source} e\n{join}WHERE {part.condition}"
+            )
     return "\nUNION ALL\n".join(branches or ["SELECT e.*, 0 AS person FROM source_events e WHERE FALSE"])
+
+
+def _with_files(parts: Sequence[Part], data: Sessioned) -> list[Part]:
+    """The parts with their files, where looking for those pays.
+
+    The first has the rows of a person's most trusted id, in many files as a rule. Those of the others, of a device
+    before its login, lie in few: one pass over the ids finds them in less time than each pass over all columns takes.
+    """
+    first, rest = list(parts[:1]), parts[1:]
+    if not rest or len(rest) > MOST_APART or any(" IN (" in one.condition for one in rest):
+        return list(parts)
+    cases = " ".join(f"WHEN {one.condition} THEN {place}" for place, one in enumerate(rest))
+    among = " OR ".join(f"({one.condition})" for one in rest)
+    found = data.fetch(f"SELECT DISTINCT CASE {cases} END, e.place >> 40 FROM source_events e WHERE {among}")
+    files: list[set[int]] = [set() for _ in rest]
+    for place, file in found:
+        files[int(str(place))].add(int(str(file)))
+    known = [replace(one, files=frozenset(some)) for one, some in zip(rest, files, strict=True)]
+    if any(one.files and data.rows_of_files(one.files) is None for one in known):
+        return list(parts)
+    return [*first, *known]
 
 
 def _key(person: Person, ids: Sequence[str]) -> str:

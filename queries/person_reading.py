@@ -12,6 +12,8 @@ from queries.records import ROLES, Reader, Record
 
 WHOLE = 200_000
 """Values, of all events and columns, that are read at once; of more, only what the profile takes and a page shows."""
+PAGE_OF_FILES = 300
+"""Events of a person in files that are read at once with every column: not many more than a page shows."""
 _TOLD = (
     "channel", "category", "order_id", "coupon", "amount", "refund_amount", "product_id", "product_name", "quantity",
 )  # fmt: skip
@@ -22,7 +24,7 @@ def read_events(one: OnePerson, data: Sessioned, reader: Reader, asked: list[str
     """The person's events; None where they are too many to be held."""
     if one.most > one_person.LIGHT:
         return None
-    columns, layout = _columns(reader, data, one.kept, whole=one.most * len(reader.columns) <= WHOLE)
+    columns, layout = _columns(reader, data, one.kept, whole=_reads_whole(one, data, len(reader.columns)))
     order = ", ".join(f"e.{name} NULLS FIRST" for name in ("ts", *data.schema.order))
     limit = "" if one.is_counted else f"\nLIMIT {one_person.LIGHT + 1}"
     sql = f"SELECT {', '.join(columns)}\nFROM (\n{one.rows}{limit}\n) e"
@@ -36,6 +38,32 @@ def read_events(one: OnePerson, data: Sessioned, reader: Reader, asked: list[str
         rows.sort(key=itemgetter(TS, layout.order.start))
     asked.append(one.pasted(in_order))
     return Events(rows, layout, one.known)
+
+
+def _reads_whole(one: OnePerson, data: Sessioned, columns: int) -> bool:
+    """Whether every column is read at once, not only those of what is shown."""
+    if one.most * columns > WHOLE:
+        return False
+    return one.most <= PAGE_OF_FILES or one.rows_of_files(frozenset(), data) is None
+
+
+def read_values(
+    one: OnePerson, events: Events, start: int, end: int, data: Sessioned, reader: Reader, asked: list[str]
+) -> dict[int, tuple[object, ...]] | None:
+    """Every column of some events of a person in files, by their ``place``; only their files are read.
+
+    None where that takes all files.
+    """
+    at = events.layout.order.stop - 1
+    files = frozenset(int(str(row[at])) >> 40 for row in events.rows[start:end])
+    rows = one.rows_of_files(files, data)
+    if rows is None:
+        return None
+    low, high = int(events.ts[start]), int(events.ts[end - 1])
+    columns = ", ".join(["e.place", *(f"e.{quote_identifier(column.name)}" for column in reader.columns)])
+    sql = f"SELECT {columns}\nFROM (\n{{rows}}\n) e\nWHERE e.ts >= {low} AND e.ts <= {high}"
+    asked.append(sql.format(rows=one.named or one.rows))
+    return {int(str(place)): tuple(values) for place, *values in data.fetch(sql.format(rows=rows))}
 
 
 def _columns(reader: Reader, data: Sessioned, kept: str, *, whole: bool) -> tuple[list[str], Layout]:
@@ -74,10 +102,12 @@ def _columns(reader: Reader, data: Sessioned, kept: str, *, whole: bool) -> tupl
     return columns, Layout(order, raw, places, start)
 
 
-def record_at(events: Events, place: int, number: int, reader: Reader) -> Record:
+def record_at(
+    events: Events, place: int, number: int, reader: Reader, values: tuple[object, ...] = ()
+) -> Record:
     """One event as a timeline reads it; ``number`` is that of its session among those by gap.
 
-    Its values are empty where not every column was read.
+    ``values`` are those of all columns, where they were not read with the event.
     """
     row = events.rows[place]
     code = int(events.combinations[1][place])
@@ -98,4 +128,4 @@ def record_at(events: Events, place: int, number: int, reader: Reader) -> Record
         id,
     )
     whole = events.layout.whole
-    return reader.record((*first, price, size), told, () if whole is None else row[whole:])
+    return reader.record((*first, price, size), told, values if whole is None else row[whole:])

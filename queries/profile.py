@@ -6,7 +6,7 @@ What the export cannot tell is null, with a note that names the role or the colu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -189,10 +189,7 @@ class Profiler:
     def _ids(self, seen: Seen) -> list[dict[str, object]]:
         """Every id on the person's events, in order of trust and time, with its span."""
         kinds = self._data.schema.ids
-        shared = {
-            place: self._shared(place, [id for at, id in seen.ids if at == place])
-            for place in range(len(kinds))
-        }
+        shared = self._shared(seen.ids)
         return [
             {
                 "kind": kinds[place],
@@ -200,29 +197,38 @@ class Profiler:
                 "first_seen": self._time(span.first),
                 "last_seen": self._time(span.last),
                 "events": span.events,
-                "people": shared[place].get(id),
+                "people": shared.get((place, id)),
             }
             for (place, id), span in sorted(
                 seen.ids.items(), key=lambda one: (one[0][0], one[1].first, one[0][1])
             )
         ]
 
-    def _shared(self, place: int, ids: Sequence[str]) -> dict[str, int]:
-        """How many people each id belongs to; nothing where they are too many to look up."""
-        if not ids or len(ids) > MOST_CHECKED:
+    def _shared(self, ids: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+        """How many people each id, of a kind by its place, belongs to; none of a kind with too many to look up."""
+        of_kind: dict[int, list[str]] = {}
+        for place, id in ids:
+            of_kind.setdefault(place, []).append(id)
+        few = {place: some for place, some in of_kind.items() if len(some) <= MOST_CHECKED}
+        if not few:
             return {}
-        name = quote_identifier(self._data.schema.ids[place])
-        listed = ", ".join(quote_literal(id) for id in ids)
-        sql = (
-            f"SELECT {name}, count(DISTINCT person) FROM raw_people\n"
-            f"WHERE {name} IN ({listed}) AND person IS NOT NULL GROUP BY {name}"
-        )
+        parts = []
+        for place, some in sorted(few.items()):
+            name = quote_identifier(self._data.schema.ids[place])
+            listed = ", ".join(quote_literal(id) for id in some)
+            parts.append(
+                f"SELECT {place}, {name}, count(DISTINCT person) FROM raw_people\n"
+                f"WHERE {name} IN ({listed}) AND person IS NOT NULL GROUP BY {name}"
+            )
+        sql = "\nUNION ALL\n".join(parts)
         self._asked.append(sql)
         near = self._one.person.near
         if near is None:
-            return {str(id): int(str(count)) for id, count in self._data.fetch(sql)}
-        theirs = {(one.clean[place], one.person) for one in near if one.person is not None}
-        return {id: people for id, people in Counter(id for id, _ in theirs).items() if id is not None}
+            return {(int(str(place)), str(id)): int(str(count)) for place, id, count in self._data.fetch(sql)}
+        theirs = {
+            (place, one.clean[place], one.person) for one in near if one.person is not None for place in few
+        }
+        return Counter((place, id) for place, id, _ in theirs if id is not None)
 
 
 def orders_sql(is_order: str, has_ids: bool) -> str:

@@ -16,7 +16,7 @@ from queries.lazy_rows import LazyRows
 from queries.one_person import OnePerson, Sessioned, one_person
 from queries.passing import Passing
 from queries.person_events import EVENT
-from queries.person_reading import read_events, record_at
+from queries.person_reading import read_events, read_values, record_at
 from queries.profile import Profile, Profiler
 from queries.question import EVERYTHING, Note, Page, QuestionError, Result, Scope, Section, Shown
 from queries.quoting import quote_literal
@@ -221,12 +221,21 @@ class _Opened:
             return Timeline(reader, fold, buckets, order, self._zone)
         gaps, place_of = self._visits.among_gaps, events.layout.order.stop - 1
 
-        def record(place: int) -> Record:
-            return record_at(events, place, gaps.get(events.rows[place][place_of], 0), reader)
+        def record(place: int, values: tuple[object, ...] = ()) -> Record:
+            return record_at(events, place, gaps.get(events.rows[place][place_of], 0), reader, values)
+
+        def records(start: int, end: int) -> list[Record] | None:
+            places = range(start, end)
+            if events.layout.whole is not None:
+                return [record(place) for place in places]
+            values = read_values(self._one, events, start, end, self._data, reader, self._asked)
+            if values is None:
+                return None
+            return [record(place, values[int(str(events.rows[place][place_of]))]) for place in places]
 
         numbers = self._visits.numbers(events, sessions)
         passing = Passing(events, numbers, record, has_cart=fold.cart is not None)
-        return HeldTimeline(events, reader, fold, passing, record, order, self._zone)
+        return HeldTimeline(events, reader, fold, passing, records, order, self._zone)
 
     def _shown(self) -> list[str]:
         """The conditions, as SQL over the person's events, of those that are shown wherever one looks."""

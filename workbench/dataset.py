@@ -753,6 +753,18 @@ class Dataset:
         self._want({EVERY})
         return None
 
+    def rows_of_files(self, files: frozenset[int]) -> str | None:
+        """``source_events`` of some files alone, by their numbers in ``place``, to stand after FROM.
+
+        None where it takes the others to know their rows: duplicates, orders made of lines.
+        """
+        if self.workspace.dedup != "none":
+            return None
+        try:
+            return f"(\n{self._relation.part(files)}\n)"
+        except ValueError:
+            return None
+
     def neighbours(self, id: str) -> Sequence[Known] | None:
         """The combinations of the people on whose events an id stands, and all that carry an id of theirs.
 

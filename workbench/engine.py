@@ -357,6 +357,8 @@ def hardened(
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         # Each statement opens the files anew: their footers are kept, and read again where a file changed.
         connection.execute("SET GLOBAL parquet_metadata_cache = true")
+        # What it keeps of files is of remote ones alone; asking it costs local ones a tenth of a scan.
+        connection.execute("SET GLOBAL enable_external_file_cache = false")
         connection.execute("SET GLOBAL temp_directory = $folder", {"folder": str(spill_folder())})
         connection.execute("SET GLOBAL max_temp_directory_size = $size", {"size": f"{limits.spill_bytes}B"})
         connection.execute("SET allowed_configs = $names", {"names": list(_OF_A_CURSOR)})
