@@ -40,12 +40,20 @@ COLUMNS = (
 
 
 def workspace(
-    folder: Path, events: list[Event], *, toml: str = ROLES, columns: tuple[str, ...] = COLUMNS
+    folder: Path,
+    events: list[Event],
+    *,
+    toml: str = ROLES,
+    columns: tuple[str, ...] = COLUMNS,
+    files: int = 1,
 ) -> Path:
     """Writes the events in their order, times in ms after the start, and a workspace over them."""
     (folder / "data").mkdir(parents=True)
     lines = [json.dumps({**event, "ts": START + event["ts"]}) for event in events]
-    (folder / "data" / "e.ndjson").write_text("\n".join(lines) + "\n")
+    each = -(-len(lines) // files)
+    for place in range(files):
+        text = "\n".join(lines[place * each : (place + 1) * each]) + "\n"
+        (folder / "data" / f"e{place}.ndjson").write_text(text)
     mapped = "".join(f'{name} = "{name}"\n' for name in columns)
     (folder / "workbench.toml").write_text(
         'schema = 1\ntimezone = "Asia/Shanghai"\n[[source]]\nname = "e"\npath = "data"\n'
@@ -235,6 +243,7 @@ def only(row: Any, keys: Any) -> Event:
         (3, "pages"),
         (4, "pages"),
         (5, "pages"),
+        (4, "of all files"),
         (0, "many"),
         (1, "many"),
     ],
@@ -248,9 +257,11 @@ def test_every_timeline_is_the_one_made_by_hand(
         monkeypatch.setattr(person_reading, "WHOLE", 0)
         monkeypatch.setattr(timeline, "FIRST_STRETCH", 2)
         monkeypatch.setattr(timeline, "STRETCH", 5)
+    if way == "of all files":
+        monkeypatch.setattr(Dataset, "rows_of_files", lambda self, files: None)
     if way == "many":
         monkeypatch.setattr(one_person, "LIGHT", 3)
-    dataset = over(workspace(tmp_path / "w", events))
+    dataset = over(workspace(tmp_path / "w", events, files=1 if way == "whole" else 4))
     found = people(events)
     assert set(found) <= {"u1", "u2", "d1", "d2", "d3", "tablet"}
     for name, mine in found.items():
@@ -509,7 +520,7 @@ def test_fault_059_the_first_page_of_a_bot_comes_without_the_rest(
 
     count = 400_000
     folder = workspace(tmp_path / "w", [], toml=ROLES)
-    (folder / "data" / "e.ndjson").unlink()
+    (folder / "data" / "e0.ndjson").unlink()
     times = pa.array([(START + place * 2_000) * 1000 for place in range(count)], pa.timestamp("us", "UTC"))
     names = pa.array(["add" if place % 1_000 == 7 else "view" for place in range(count)])
     same = pa.array(["bot"] * count)
