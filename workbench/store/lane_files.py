@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from queries.kernels.lanes import PERSON_BITS, TIME_BITS, Lanes, fits, key
-from queries.kernels.ordering import Ints
+from queries.kernels.ordering import Ints, distinct
 from workbench.errors import Damaged
 from workbench.store.lane_ties import Part, repeated, ties
 
@@ -284,7 +284,7 @@ class _Seen:
     @property
     def ties(self) -> Ints:
         """The keys that came more than once, where all ascend."""
-        return np.unique(np.concatenate(self._ties)) if self._ties else np.empty(0, np.int64)
+        return distinct(np.concatenate(self._ties)) if self._ties else np.empty(0, np.int64)
 
 
 def all_ties(parts: Sequence[OpenLanes], target: LaneIndex) -> Ints:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from queries.kernels.lanes import PERSON_BITS, TIME_BITS
-from queries.kernels.ordering import Ints
+from queries.kernels.ordering import Ints, distinct
 from workbench.store.lane_files import (
     BLOCK_KEYS,
     KEYS_FILE,
@@ -84,7 +84,7 @@ def _ties(merging: _Merging, index: LaneIndex) -> Ints:
         own = part.ties if part.ties is not None else np.empty(0, np.int64)
         doomed = doomed_of(own, dead, part.index.time_bits)
         found.append(merging.rebased(own if doomed is None else own[~doomed], part.index))
-    return np.unique(np.concatenate(found))
+    return distinct(np.concatenate(found))
 
 
 def _bounds(index: LaneIndex, names: Sequence[str]) -> Ints:

@@ -13,7 +13,7 @@ from mmap import MADV_DONTNEED, mmap
 
 import numpy as np
 
-from queries.kernels.ordering import Bools, Ints
+from queries.kernels.ordering import Bools, Ints, distinct
 
 _BLOCK_KEYS = 1 << 18
 """Keys that are compared at once."""
@@ -90,7 +90,7 @@ def ties_between(parts: Sequence[Part], base: int, time_bits: int, block_keys: i
     if windows:
         meeting = [parts[one] for one in windows]
         found.append(_compared(meeting, dict(enumerate(windows.values())), base, time_bits, block_keys))
-    return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+    return distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
 def _overlap(one: Span, other: Span) -> Span:
@@ -113,7 +113,7 @@ def _near(few: Part, many: Part, times: Span, people: Span, block_keys: int) -> 
         if most < 0:
             break
     forget(few.keys)
-    return None if most < 0 else np.unique(np.concatenate(found))
+    return None if most < 0 else distinct(np.concatenate(found))
 
 
 def _common(near: Ints, few: Part, many: Part) -> Ints:
