@@ -66,7 +66,7 @@ phones = st.sampled_from([None, None, "p1", "p2", "u1", ""])
 devices = st.sampled_from([None, "d1", "d2", "d3", "u1", "p1", "000-00", "-1"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(st.tuples(users, phones, devices), min_size=1, max_size=16), shuffled=st.randoms())
 def test_people_equal_the_rule_written_apart(
     tmp_path_factory: pytest.TempPathFactory, events: list[Ids], shuffled: random.Random

@@ -182,11 +182,6 @@ def _unsettled(kinds: Mapping[tuple[int, int], Ints], time_bits: int) -> Ints:
     found = [np.empty(0, np.int64)]
     for first, lanes in alike.items():
         if first and len(lanes) > 1:
-            keys = np.sort(np.concatenate([_distinct(lane) for lane in lanes]))
+            keys = np.sort(np.concatenate([distinct(lane) for lane in lanes]))
             found.append(keys[1:][keys[1:] == keys[:-1]] >> time_bits)
     return distinct(np.concatenate(found))
-
-
-def _distinct(keys: Ints) -> Ints:
-    keys = np.sort(keys)
-    return keys[np.concatenate(([True], keys[1:] != keys[:-1]))[: len(keys)]]

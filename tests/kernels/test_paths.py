@@ -69,7 +69,7 @@ def ordered(found: dict[object, tuple[int, int]]) -> list[tuple[object, tuple[in
     return sorted(found.items(), key=lambda row: (row[0][0], -row[1][0], row[0]))  # type: ignore[index]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1200, deadline=None)
 @given(EVENTS, OPTIONS, st.booleans())
 def test_every_rule_equals_brute_force(
     events: list[oracle.Event], options: oracle.Options, in_sessions: bool
@@ -94,7 +94,7 @@ def test_every_rule_equals_brute_force(
     assert rows_of(found.edges) == ordered(oracle.edges(expected))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(EVENTS, OPTIONS, st.booleans(), st.integers(1, 12))
 def test_blocks_of_people_merge_to_the_whole(
     events: list[oracle.Event], options: oracle.Options, in_sessions: bool, size: int

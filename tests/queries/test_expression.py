@@ -376,7 +376,7 @@ def test_fault_075_hostile_values_match_themselves_alone(
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_fault_075_any_text_matches_exactly_itself(value: str) -> None:
     text = "product_name = '" + value.replace("'", "''") + "'"
     assert compile_condition(text, SCHEMA).sql == f'("product_name" = {quote_literal(value)})'
@@ -466,7 +466,7 @@ interval select from where exists( lower( coalesce( if( extract( hour distinct o
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS.split()), max_size=14).map(" ".join)))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @example("if = 1")
 @example("a.b.c.d.e(1).f")
 @example("cast(1 as")

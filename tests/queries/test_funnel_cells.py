@@ -103,7 +103,7 @@ def people(row: Row, measure: str, made: list[Cohort], values: list[str] | None,
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.integers(0, 1 << 30),
     st.one_of(st.none(), st.lists(st.sampled_from(HOSTILE), unique=True, max_size=8)),

@@ -37,7 +37,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)])
 def test_the_forced_login_is_found_by_the_keys_of_the_tour(
     shop: Path, pictures: ModuleType, size: tuple[int, int]
 ) -> None:

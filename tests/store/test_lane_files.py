@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -169,10 +170,10 @@ def test_no_events_at_all(tmp_path: Path) -> None:
     assert merge(tmp_path / "nothing", [], [], base=BASE) == lanes.index
 
 
-def test_more_names_than_16_bits_count(tmp_path: Path) -> None:
-    count = 70_000
+def test_a_hundred_thousand_names(tmp_path: Path) -> None:
+    count = 100_000
     rng = np.random.default_rng(2)
-    code = np.concatenate([rng.permutation(count), rng.integers(0, count, 10_000)])
+    code = np.concatenate([rng.permutation(count), rng.integers(0, count, 50_000)])
     person = np.arange(len(code)) // 10
     ts = BASE + np.arange(len(code))
     names = [f"event {number:06d}" for number in range(count)]
@@ -241,6 +242,19 @@ def test_the_widest_keys_are_held(tmp_path: Path) -> None:
         block_keys=1,
     )
     exactly(open_lanes(tmp_path / "merged"), events)
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    events = drawn(random.Random(4), ["a", "b"], 100)
+    counts = [sum(name == one for _, _, name in events) for one in ("a", "b")]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write(tmp_path, batches(events, ["a", "b"], 7), ["a", "b"], counts, BASE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_dead_are_left_out_from_their_first_key_to_their_last(tmp_path: Path) -> None:

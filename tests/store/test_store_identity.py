@@ -178,7 +178,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, width=st.integers(1, 3), recounted=st.booleans())
 def test_imports_one_after_the_other_equal_one_of_everything(
     engine: Engine,

@@ -46,3 +46,11 @@ def array_of(values: NDArray[Any], is_null: Bools | None = None) -> pa.Array:
     valid = None if is_null is None else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
     kind = pa.from_numpy_dtype(values.dtype)
     return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(values)])
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece, of text with one dictionary."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    whole = column.unify_dictionaries().combine_chunks()
+    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole

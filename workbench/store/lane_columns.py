@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from queries.kernels.lanes import key
 from queries.kernels.ordering import Bools, Ints
-from workbench.store.arrow_numbers import values_of
+from workbench.store.arrow_numbers import values_of, whole
 from workbench.store.events import StoredEvents
 from workbench.store.lane_codes import Coded, Codes, Gathered, LaneColumn, Piece
 from workbench.store.lane_files import LaneIndex
@@ -129,7 +129,7 @@ class _Reading:
                 group = file.read_row_group(place, columns=[*OWN, *columns], use_threads=False)
                 if set(group.column_names) < {*OWN, *columns}:
                     raise ValueError(f"{run.name} lacks columns")
-                self._take(part, {name: _whole(group[name]) for name in group.column_names}, alive)
+                self._take(part, {name: whole(group[name]) for name in group.column_names}, alive)
         return part
 
     def _take(self, part: _Part, group: dict[str, pa.Array], alive: Bools | None) -> None:
@@ -189,11 +189,3 @@ def _laid(
         return True
 
     return laid if all(pool.map(block, range(len(splits) + 1))) else []
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece."""
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    whole = column.unify_dictionaries().combine_chunks()
-    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole

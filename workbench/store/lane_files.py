@@ -182,6 +182,8 @@ def created(path: Path) -> Iterator[BinaryIO]:
         done = False
         try:
             yield file
+            # What is still held back may find the disk full too.
+            file.flush()
             done = True
         finally:
             if not done:
@@ -223,8 +225,8 @@ def write(
         if not seen.ascends:
             _sort_lanes(out, index.starts)
         file.write(out.data)
-        index = replace(index, first=seen.first, last=seen.last)
-        return save(folder, index, seen.ties if seen.ascends else all_ties([OpenLanes(index, out)], index))
+    index = replace(index, first=seen.first, last=seen.last)
+    return save(folder, index, seen.ties if seen.ascends else all_ties([OpenLanes(index, out)], index))
 
 
 def _scatter(

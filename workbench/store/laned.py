@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workbench.store import lane_files
-from workbench.store.arrow_numbers import values_of
+from workbench.store.arrow_numbers import values_of, whole
 from workbench.store.lane_files import Batch, LaneIndex, OpenLanes
 from workbench.store.lane_merging import merge
 from workbench.store.manifest import Manifest, Run
@@ -210,7 +209,7 @@ def _events(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Ints, Ints, Ints,
             for group in range(file.num_row_groups):
                 work.task.check()
                 table = file.read_row_group(group, columns=["person", "ts", "event"], use_threads=False)
-                person, ts, event = (_whole(table[name]) for name in ("person", "ts", "event"))
+                person, ts, event = (whole(table[name]) for name in ("person", "ts", "event"))
                 person, ts = values_of(person).astype(np.int64), values_of(ts)
                 code = values_of(event.indices).astype(np.int64)
                 if dead is not None:
@@ -218,9 +217,3 @@ def _events(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Ints, Ints, Ints,
                     person, ts, code = person[alive], ts[alive], code[alive]
                 if len(person):
                     yield person, ts, code, event.dictionary.to_pylist()
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece."""
-    whole = column.unify_dictionaries().combine_chunks()
-    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
